@@ -1,0 +1,236 @@
+"""The tables passed into and out of an engine: columns of whole microseconds, never objects.
+
+Both engines read :class:`Rows` and write the tables below, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from kinsim.engine.shard_log import ShardLog
+
+Int64 = NDArray[np.int64]
+
+
+class Outcome(IntEnum):
+    """How an invocation ended."""
+
+    OK = 0
+    ERROR = 1
+    TIMEOUT = 2
+    CRASH = 3
+    PARTIAL = 4
+
+
+class Loss(IntEnum):
+    """Why a stored record never reached the function's success."""
+
+    EXPIRED = 0
+    DISCARDED = 1
+    TOO_LARGE = 2
+
+
+@dataclass(slots=True)
+class Rows:
+    """Records as rows: each row is *count* equal records, together or at equal gaps.
+
+    Record i of a row (i from 0) arrives at
+    ``time_us + (i * step_numerator + step_offset) // step_denominator``;
+    records that arrive together have step_numerator 0, offset 0, denominator 1.
+    Columns in bytes, events or microseconds of work are totals of the row; a
+    record's share of a total is taken linearly (exact where records are equal).
+    Rows are ordered by time and do not overlap; none crosses a whole minute.
+    """
+
+    time_us: Int64
+    count: Int64
+    step_numerator: Int64
+    step_offset: Int64
+    step_denominator: Int64
+    data_bytes: Int64
+    """Data of all records of the row (before base64, without keys)."""
+    key_bytes: Int64
+    """Partition keys of all records of the row, UTF-8."""
+    body_bytes: Int64
+    """Data after decompression: what the function parses."""
+    payload_bytes: Int64
+    """Share of an invocation's event: base64 of the data, metadata and key."""
+    put_units: Int64
+    """PUT payload units, each up to 25 KiB."""
+    log_events: Int64
+    cpu_us: Int64
+    """The records' own work at one vCPU."""
+    call_us: Int64
+    """Time in the function's external calls when they are healthy."""
+    call_failing_us: Int64
+    """The same while every call fails and is retried inside the function."""
+    lag_us: Int64
+    """Age of the row's log events when the record is offered to the stream, per record."""
+    source: Int64
+    index: Int64
+    """Running number of the row within its source: the address of its draws."""
+    key: Int64
+    """Number of the partition key in the source's key table; -1 random per record, -2 round robin."""
+    hash_high: NDArray[np.uint64]
+    """Upper 64 bits of the hash key of a record with a random key (rows of one record)."""
+
+    def __len__(self) -> int:
+        return int(self.time_us.size)
+
+    def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Rows:
+        """The rows that *chosen* selects, in that order."""
+        return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    @classmethod
+    def empty(cls, size: int = 0) -> Rows:
+        """Rows of zeros, each of one record."""
+        columns = {f.name: np.zeros(size, np.uint64 if f.name == "hash_high" else np.int64) for f in fields(cls)}
+        columns["count"][:] = 1
+        columns["step_denominator"][:] = 1
+        columns["key"][:] = -1
+        return cls(**columns)
+
+    @classmethod
+    def concatenate(cls, parts: list[Rows]) -> Rows:
+        """All rows of *parts*, one part after another."""
+        if not parts:
+            return cls.empty()
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+
+INVOCATION = np.dtype(
+    [
+        (name, "i8")
+        for name in (
+            "shard",
+            "lane",
+            "batch",
+            "first",
+            "records",
+            "bytes",
+            "log_events",
+            "attempt",
+            "ready_us",
+            "start_us",
+            "end_us",
+            "init_us",
+            "duration_us",
+            "outcome",
+            "first_arrival_us",
+            "last_arrival_us",
+        )
+    ]
+)
+"""One row per invocation, in order of its end.
+
+``first`` counts a shard's records from 0 in arrival order; ``batch`` numbers the lane's batches,
+``attempt`` the tries of one batch, both from 0.  ``start_us`` is when the mapping sends the event;
+``end_us - start_us`` is dispatch overhead + ``init_us`` of a cold start + ``duration_us``.
+"""
+
+POLL = np.dtype([(name, "i8") for name in ("shard", "time_us", "calls", "records", "bytes", "age_us")])
+"""One row per GetRecords call that returned records (calls 1), or per run of empty calls one poll interval apart."""
+
+THROTTLE = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us")])
+"""One row per invocation request that found no free concurrency."""
+
+LOSS = np.dtype([(name, "i8") for name in ("shard", "time_us", "first", "records", "log_events", "cause")])
+"""Records that left the stream without success: *records* from number *first* on, lost at *time_us*."""
+
+
+@dataclass(slots=True)
+class Writes:
+    """What one shard was offered in one window, one row per offer of a row of records; times ascending."""
+
+    shard: int
+    time_us: Int64
+    source: Int64
+    attempt: Int64
+    """0 for the first offer, then the number of the retry."""
+    offered: Int64
+    """Records offered."""
+    accepted: Int64
+    """Records stored; the rest of *offered* was rejected."""
+    dropped: Int64
+    """Rejected records that the producer will not offer again."""
+    data_bytes: Int64
+    """Data of the accepted records."""
+    key_bytes: Int64
+    put_units: Int64
+
+
+@dataclass(slots=True)
+class Window:
+    """What happened in ``[start_us, end_us)``, handed to the recorder once, in order of time.
+
+    Invocations are those that ended here.  A record stays readable in its shard's log until the
+    window in which it is settled (processed or lost) has been handed over.
+    """
+
+    start_us: int
+    end_us: int
+    invocations: NDArray[np.void]
+    polls: NDArray[np.void]
+    throttles: NDArray[np.void]
+    losses: NDArray[np.void]
+    writes: list[Writes]
+    logs: Mapping[int, ShardLog]
+
+
+@dataclass(slots=True)
+class Shard:
+    """A shard as it existed in the run."""
+
+    number: int
+    starting_hash_key: int
+    ending_hash_key: int
+    opened_us: int = 0
+    closed_us: int | None = None
+    parent: int | None = None
+    adjacent_parent: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name as AWS numbers shards (aws:W17).
+
+        >>> Shard(3, 0, 1).id
+        'shardId-000000000003'
+        """
+        return f"shardId-{self.number:012d}"
+
+
+@dataclass(slots=True)
+class Final:
+    """The state at the end of a run."""
+
+    end_us: int
+    """The horizon: the run's duration, or the last end when the run was drained."""
+    shards: list[Shard]
+    accepted: dict[int, int] = field(default_factory=dict)
+    """Records stored, per shard; likewise the next three."""
+    taken: dict[int, int] = field(default_factory=dict)
+    waiting: dict[int, int] = field(default_factory=dict)
+    in_flight: dict[int, int] = field(default_factory=dict)
+    in_producer: int = 0
+    """Records that wait in producers for a retry."""
+    created: int = 0
+    sampled_out: int = 0
+    stuck_shards: tuple[int, ...] = ()
+    """Shards whose next batch can never succeed and that ended a drained run."""
+    oldest_waiting_us: dict[int, int] = field(default_factory=dict)
+    """Arrival of the oldest record waiting, per shard that has one."""
+
+
+class Sink(Protocol):
+    """What an engine hands its tables to."""
+
+    def window(self, window: Window) -> None: ...
+
+    def finish(self, final: Final) -> None: ...

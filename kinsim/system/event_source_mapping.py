@@ -1,0 +1,196 @@
+"""The event source mapping: Lambda's poller, which reads a shard, forms batches and invokes the function."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kinsim.rule import rule
+from kinsim.units import Count, Duration, Fraction, Settings, Size
+
+Unbounded = Literal[-1]
+
+
+class Backoff(Settings):
+    """Waits between tries: ``min(cap, base * factor^(n-1)) * U(1 - jitter, 1)`` before retry n."""
+
+    base_s: Duration = Field(alias="base", description="Wait before the first retry.", examples=["1s"])
+    factor: float = Field(default=2.0, description="Growth of the wait from retry to retry.", examples=[2.0], ge=1)
+    cap_s: Duration = Field(default=60.0, alias="cap", description="Longest wait.", examples=["60s"])
+    jitter: Fraction = Field(default=0.0, description="Share of the wait that is drawn at random.", examples=["50%"])
+
+
+class EventSourceMapping(Settings):
+    """How Lambda reads the stream (aws:E1 to E39); AWS's own names."""
+
+    batch_size: Count = Field(description="Most records in one invocation (BatchSize).", examples=[100], ge=1)
+    maximum_batching_window_s: Duration = Field(
+        alias="maximum_batching_window",
+        description="Longest wait for a fuller batch (MaximumBatchingWindowInSeconds).",
+        examples=["0s"],
+    )
+    parallelization_factor: Count = Field(
+        description="Batches of one shard in flight at once (ParallelizationFactor).", examples=[1], ge=1
+    )
+    starting_position: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"] = Field(
+        description="Where reading starts (StartingPosition).", examples=["TRIM_HORIZON"]
+    )
+    maximum_retry_attempts: int = Field(
+        description="Retries of a failed batch; -1: until its records expire (MaximumRetryAttempts).", examples=[-1], ge=-1
+    )
+    maximum_record_age_s: Duration | Unbounded = Field(
+        alias="maximum_record_age",
+        description="Age at which records are discarded; -1: never (MaximumRecordAgeInSeconds).",
+        examples=[-1],
+    )
+    bisect_batch_on_function_error: bool = Field(
+        description="Split a failed batch in two (BisectBatchOnFunctionError).", examples=[False]
+    )
+    report_batch_item_failures: bool = Field(
+        description="Let the function say which record failed (FunctionResponseTypes).", examples=[False]
+    )
+    tumbling_window_s: Duration = Field(
+        alias="tumbling_window", description="Length of tumbling windows (TumblingWindowInSeconds).", examples=["0s"]
+    )
+    filter: Fraction | None = Field(
+        default=None, description="Share of the records that filter criteria keep (FilterCriteria).", examples=[None]
+    )
+    on_failure_destination: Any = Field(
+        default=None, description="Where discarded batches are reported (DestinationConfig.OnFailure).", examples=[None]
+    )
+    enabled: bool = Field(default=True, description="Whether the mapping reads at all.", examples=[True])
+    outages: list[Any] = Field(default=[], description="Times during which the mapping is disabled.", examples=[[]])
+    poll_interval_s: Duration = Field(
+        alias="poll_interval",
+        description="Time between GetRecords calls of a shard; zero: every record is seen at once (aws:E10).",
+        examples=["1s"],
+    )
+    poll_phase: Literal["aligned", "random"] = Field(
+        description="Whether shards are polled together, from time 0 on, or each at a phase of its own.", examples=["random"]
+    )
+    polls_per_second_behind: Count = Field(
+        description="GetRecords calls per second while records are left unread (aws:E11, E13).", examples=[1], ge=1, le=5
+    )
+    read_ahead_bytes: Size | None = Field(
+        alias="read_ahead",
+        description="The mapping reads on while less than this is buffered; none: without limit (aws:E13).",
+        examples=["10 MiB"],
+        ge=0,
+    )
+    shard_discovery_s: Duration = Field(
+        alias="shard_discovery", description="Time until the mapping knows of a new shard (aws:E38).", examples=["60s"]
+    )
+    lane_failure_blocks_shard: bool = Field(
+        description="Whether a failing lane stops the other lanes of its shard (aws:E22).", examples=[False]
+    )
+    minimum_batch: Count = Field(
+        default=1, description="Fewest records of a batch (profile ideal only).", examples=[1], ge=1
+    )
+    behind: Literal["keep_invoking", "one_batch_per_poll"] = Field(
+        description="Whether what is left over is invoked at once or at the next poll (aws:E11).",
+        examples=["keep_invoking"],
+    )
+    dispatch_overhead_s: Duration = Field(
+        alias="dispatch_overhead", description="Time from sending the event to the function's start (aws:E17).", examples=["20ms"]
+    )
+    parallelization: Literal["hashed", "pooled"] = Field(
+        description="How records are dealt to the lanes of a shard (aws:E19).", examples=["hashed"]
+    )
+    retry_backoff: Backoff | Literal["none"] = Field(
+        description="Wait before a failed batch is tried again (aws:E31).",
+        examples=[{"base": "1s", "factor": 2, "cap": "60s", "jitter": "50%"}],
+    )
+    throttle_backoff: Backoff | Literal["none"] = Field(
+        description="Wait before a throttled batch is tried again; none: a first-come line (aws:E26).", examples=["none"]
+    )
+    retry_rereads: bool = Field(description="Whether a retry reads the stream again (aws:E15).", examples=[True])
+    iterator_age: Literal["invoke_start", "invoke_end", "batch_received"] = Field(
+        description="The instant at which IteratorAge is taken (aws:T8).", examples=["invoke_start"]
+    )
+    payload_limit_bytes: Size | None = Field(
+        alias="payload_limit", description="Largest event of an invocation (aws:E8).", examples=["6 MiB"], gt=0
+    )
+    payload_envelope_bytes: Size = Field(
+        alias="payload_envelope",
+        description="Metadata of a record in the event, besides its key (aws:E9).",
+        examples=["532 B"],
+        ge=0,
+    )
+
+
+@rule
+def poll_at_or_after(time_us: int, phase_us: int, interval_us: int) -> int:
+    """First poll at *time_us* or later; polls are at phase + k * interval (aws:E10).
+
+    >>> poll_at_or_after(0, 250, 1_000), poll_at_or_after(251, 250, 1_000), poll_at_or_after(1_250, 250, 1_000)
+    (250, 1250, 1250)
+    """
+    if time_us <= phase_us:
+        return phase_us
+    return phase_us + -(-(time_us - phase_us) // interval_us) * interval_us
+
+
+@rule
+def next_poll_us(last_us: int, behind: bool, phase_us: int, interval_us: int, behind_interval_us: int) -> int:
+    """Poll after the one at *last_us*: sooner while records are left unread (aws:E11, E13).
+
+    >>> next_poll_us(1_000, False, 0, 1_000, 200), next_poll_us(1_000, True, 0, 1_000, 200)
+    (2000, 1200)
+    """
+    on_grid_us = poll_at_or_after(last_us + 1, phase_us, interval_us)
+    if behind and last_us + behind_interval_us < on_grid_us:
+        return last_us + behind_interval_us
+    return on_grid_us
+
+
+@rule
+def reads_ahead(buffered_bytes: int, buffered_records: int, idle: bool, read_ahead_bytes: int) -> bool:
+    """Whether the mapping polls while that much is buffered; an idle one with nothing buffered always does (aws:E13).
+
+    >>> reads_ahead(0, 0, True, 0), reads_ahead(0, 0, False, 0), reads_ahead(5, 1, False, 10), reads_ahead(10, 1, False, 10)
+    (True, False, True, False)
+    """
+    if buffered_records == 0 and idle:
+        return True
+    return buffered_bytes < read_ahead_bytes
+
+
+@rule
+def batch_records(available: int, batch_size: int, payload_records: int) -> int:
+    """Records of the next batch: what is there, up to the batch size and what the payload holds (aws:E1, E8).
+
+    >>> batch_records(250, 100, 92), batch_records(30, 100, 92)
+    (92, 30)
+    """
+    return min(available, batch_size, payload_records)
+
+
+@rule
+def backoff_us(retry: int, base_us: float, factor: float, cap_us: float, jitter: float, u: float) -> int:
+    """Wait before retry number *retry* (from 1), with *u* uniform in [0, 1) (ASSUMPTION aws:E31).
+
+    >>> backoff_us(3, 1e6, 2.0, 60e6, 0.5, 0.0), backoff_us(9, 1e6, 2.0, 60e6, 0.0, 0.7)
+    (2000000, 60000000)
+    """
+    wait = base_us
+    for _ in range(retry - 1):
+        wait = wait * factor
+        if wait >= cap_us:
+            break
+    if wait > cap_us:
+        wait = cap_us
+    return int(wait * (1.0 - jitter + jitter * u) + 0.5)
+
+
+@rule
+def iterator_age_us(reference: int, start_us: int, end_us: int, ready_us: int, last_arrival_us: int) -> int:
+    """IteratorAge of an invocation: age of the batch's *last* record (aws:T8).
+
+    *reference* 0: when the event is sent; 1: when processing has ended; 2: when the batch was complete.
+
+    >>> [iterator_age_us(which, 500, 900, 450, 100) for which in (0, 1, 2)]
+    [400, 800, 350]
+    """
+    at_us = start_us if reference == 0 else end_us if reference == 1 else ready_us
+    return at_us - last_arrival_us

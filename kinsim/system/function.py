@@ -1,0 +1,401 @@
+"""The function: what an invocation costs in time, when it fails and when its environment is new."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from kinsim.rule import rule
+from kinsim.system.distributions import DurationSpread
+from kinsim.units import Count, Duration, Fraction, LambdaMemory, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+QUOTA, PROPORTIONAL, UNLIMITED = 0, 1, 2
+"""How memory gives CPU, as the engines know it."""
+
+ERROR, TIMEOUT, CRASH, CALL_FAILS, SLOW = 1, 2, 3, 4, 5
+"""Kinds of faults, as the engines know them."""
+
+
+class DurationParts(Settings):
+    """Where the time of an invocation goes: waiting (not scaled by memory) and CPU work at one vCPU."""
+
+    fixed_s: DurationSpread = Field(
+        default=0.0, alias="fixed", validate_default=True,
+        description="Waiting for I/O per invocation, whatever the memory.", examples=["40ms"],
+    )  # fmt: skip
+    per_invocation_s: DurationSpread = Field(
+        default=0.0, alias="per_invocation", validate_default=True,
+        description="CPU work per invocation at one vCPU.", examples=["25ms"],
+    )  # fmt: skip
+    per_record_s: Duration = Field(
+        default=0.0, alias="per_record", description="CPU work per record at one vCPU.", examples=["0.25ms"]
+    )
+    per_log_event_s: Duration = Field(
+        default=0.0, alias="per_log_event", description="CPU work per log event at one vCPU.", examples=["0.3ms"]
+    )
+    per_mib_s: Duration = Field(
+        default=0.0, alias="per_mib",
+        description="CPU work per MiB of data after decompression at one vCPU.", examples=["35ms"],
+    )  # fmt: skip
+    cv: float = Field(
+        default=0.0, description="Noise: coefficient of variation of a lognormal factor per batch.", examples=[0.25], ge=0
+    )
+    reference_memory_mb: LambdaMemory | None = Field(
+        default=None, alias="reference_memory",
+        description="Memory at which the parts were measured; then `cpu_fraction` of their sum is CPU time.",
+        examples=["1769 MB"],
+    )  # fmt: skip
+    cpu_fraction: Fraction | None = Field(
+        default=None, description="Share of the measured time that is CPU time (with reference_memory).", examples=[0.85]
+    )
+
+    @model_validator(mode="after")
+    def _measured_together(self) -> Self:
+        if (self.cpu_fraction is None) != (self.reference_memory_mb is None):
+            given, missing = ("cpu_fraction", "reference_memory")
+            if self.cpu_fraction is None:
+                given, missing = missing, given
+            raise ValueError(f"{given} is given without {missing}; measured parts need both")
+        return self
+
+
+def _kind_of_duration(value: Any) -> str:
+    if isinstance(value, DurationParts):
+        return "parts"
+    if isinstance(value, dict) and "distribution" not in value:
+        return "parts"
+    return "whole"
+
+
+class Call(Settings):
+    """A call of the function to an external service, retried by the function's own code."""
+
+    name: str = Field(description="Name of the service.", examples=["threat-intel"])
+    per: Literal["record", "log_event", "invocation"] = Field(
+        default="record", description="What makes a call.", examples=["log_event"]
+    )
+    share: Fraction = Field(default=1.0, description="Share of those that call.", examples=["2%"])
+    latency_s: DurationSpread = Field(alias="latency", description="Time of one try.", examples=["30ms"])
+    failure: Fraction = Field(default=0.0, description="Probability that a try fails.", examples=["1%"])
+    attempts: Count = Field(default=1, description="Most tries of one call.", examples=[3], ge=1)
+    wait_s: Duration = Field(default=0.0, alias="wait", description="Wait of the code between tries.", examples=["1s"])
+
+
+class Fault(Settings):
+    """Something that goes wrong, always or during a time, for every or for some invocations."""
+
+    kind: Literal["error", "timeout", "crash", "call_fails", "slow"] = Field(
+        description="What happens: an exception, a hang, a crash, calls that fail, or slow code.", examples=["error"]
+    )
+    from_s: Duration = Field(default=0.0, alias="from", description="When it begins.", examples=["6h"])
+    to_s: Duration | None = Field(default=None, alias="to", description="When it is over (default: never).", examples=["8h"])
+    probability: Fraction = Field(default=1.0, description="Share of the invocations that it strikes.", examples=["0.02%"])
+    records: list[int] = Field(default=[], description="Records that fail whatever batch holds them.", examples=[[]])
+    factor: float = Field(default=1.0, description="How much longer a slow invocation takes.", examples=[3.0], gt=0)
+    call: str | None = Field(default=None, description="Which call fails (default: all).", examples=["threat-intel"])
+
+
+class EnvironmentLife(Settings):
+    """How long execution environments are kept (aws:M17)."""
+
+    idle_s: Duration | None = Field(alias="idle", description="Kept this long without work; none: for ever.", examples=["10m"])
+    max_age_s: Duration | None = Field(
+        alias="max_age", description="Replaced at this age even if busy; none: never.", examples=["4h"]
+    )
+
+
+class Function(Settings):
+    """The Lambda function behind the mapping (aws:M1 to M29)."""
+
+    memory_size_mb: LambdaMemory = Field(
+        alias="memory_size", description="Memory in AWS's MB; CPU comes with it (MemorySize).", examples=["512 MB"]
+    )
+    timeout_s: Duration | None = Field(
+        alias="timeout", description="An invocation is stopped at this time (Timeout); none: never.", examples=["60s"], gt=0
+    )
+    architecture: Literal["x86_64", "arm64"] = Field(
+        default="x86_64", description="Processor (Architectures); decides the price.", examples=["x86_64"]
+    )
+    runtime: str | None = Field(default=None, description="Runtime, for the record only.", examples=["python3.12"])
+    reserved_concurrency: Count | None = Field(
+        default=None, description="Concurrency set apart for the function.", examples=[None], ge=0
+    )
+    provisioned_concurrency: Count | None = Field(
+        default=None, description="Environments kept ready (aws:M21).", examples=[None], ge=0
+    )
+    duration: Annotated[
+        Annotated[DurationSpread, Tag("whole")] | Annotated[DurationParts, Tag("parts")],
+        Discriminator(_kind_of_duration),
+    ] = Field(
+        default=0.0, validate_default=True,
+        description="Time of an invocation: a plain distribution, whatever the batch, or its parts.",
+        examples=[{"fixed": "40ms", "per_record": "0.25ms"}],
+    )  # fmt: skip
+    redraw: Literal["never", "each_attempt"] = Field(
+        default="never", description="Whether a retry draws its duration anew.", examples=["never"]
+    )
+    cpu: Literal["quota", "proportional", "unlimited"] = Field(
+        description="How CPU comes with memory: in slices of cpu_period, evenly, or without limit (aws:M2, M5).",
+        examples=["quota"],
+    )
+    cpu_period_s: Duration = Field(
+        alias="cpu_period", description="Period of the CPU quota (aws:M5).", examples=["20ms"], gt=0
+    )
+    threads: Count = Field(default=1, description="Threads of the code that do work.", examples=[1], ge=1)
+    parallel_fraction: Fraction = Field(default=0.0, description="Share of the work that threads share.", examples=[0])
+    rules: list[Any] = Field(default=[], description="StreamAlert's rules, each with its cost and match rate.", examples=[[]])
+    calls: list[Call] = Field(
+        default=[],
+        description="Calls to external services.",
+        examples=[[{"name": "api", "per": "log_event", "share": "1%", "latency": "30ms"}]],
+    )
+    memory_used: Any = Field(default=None, description="Memory that the code needs.", examples=[None])
+    faults: list[Fault] = Field(
+        default=[], description="What goes wrong, and when.", examples=[[{"kind": "error", "probability": "0.02%"}]]
+    )
+    cold_start_s: DurationSpread | None = Field(
+        alias="cold_start", description="Initialisation of a new environment; none: no time (aws:M14, M15).", examples=["400ms"]
+    )
+    init_limit_s: Duration | None = Field(
+        alias="init_limit", description="Longest initialisation before it is repeated in the run (aws:M16).", examples=["10s"]
+    )
+    environment: EnvironmentLife = Field(
+        description="How long environments are kept.", examples=[{"idle": "10m", "max_age": "4h"}]
+    )
+    alert_deadline_s: Duration = Field(
+        default=900.0, alias="alert_deadline", description="An alert after it is late.", examples=["15m"]
+    )
+
+    @model_validator(mode="after")
+    def _faults_fit(self) -> Self:
+        names = {call.name for call in self.calls}
+        problems = []
+        if len(names) < len(self.calls):
+            problems.append("two calls have the same name")
+        failing = {fault.call for fault in self.faults if fault.kind == "call_fails"}
+        for name in sorted(n for n in failing if n is not None and n not in names):
+            problems.append(f"a fault names the call {name!r}, but the calls are {', '.join(sorted(names)) or 'none'}")
+        if failing and not self.calls:
+            problems.append("a fault of kind call_fails needs calls")
+        if len(failing) > 1:
+            problems.append("faults of kind call_fails must all name the same call, or none")
+        if self.timeout_s is None and any(fault.kind == "timeout" for fault in self.faults):
+            problems.append("a fault of kind timeout needs a timeout")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+@rule
+def cpu_share(memory_mb: int, mb_per_vcpu: int) -> float:
+    """vCPUs that one thread gets at *memory_mb*: in proportion to memory, at most one (aws:M2, M6).
+
+    >>> round(cpu_share(128, 1769), 4), cpu_share(3008, 1769)
+    (0.0724, 1.0)
+    """
+    share = memory_mb / mb_per_vcpu
+    return share if share < 1.0 else 1.0
+
+
+@rule
+def wall_us(cpu_us: float, share: float, mode: int, period_us: float) -> float:
+    """Time that *cpu_us* of work at one vCPU take at a CPU *share* (aws:M5).
+
+    With *mode* QUOTA the work runs in slices of ``period * share`` per period and begins with a full
+    slice; PROPORTIONAL divides by the share; UNLIMITED ignores it.
+
+    >>> wall_us(1_000.0, 0.1, QUOTA, 20_000.0), wall_us(5_000.0, 0.1, QUOTA, 20_000.0)   # slices of 2 ms
+    (1000.0, 41000.0)
+    >>> wall_us(5_000.0, 0.1, PROPORTIONAL, 20_000.0), wall_us(5_000.0, 0.1, UNLIMITED, 20_000.0)
+    (50000.0, 5000.0)
+    """
+    if mode == UNLIMITED or share >= 1.0:
+        return cpu_us
+    if mode == PROPORTIONAL:
+        return cpu_us / share
+    slice_us = period_us * share
+    full = math.ceil(cpu_us / slice_us) - 1
+    if full <= 0:
+        return cpu_us
+    return full * period_us + (cpu_us - full * slice_us)
+
+
+@rule
+def work_us(
+    fixed_us: float,
+    per_invocation_us: float,
+    per_record_us: float,
+    per_log_event_us: float,
+    per_mib_us: float,
+    records: int,
+    log_events: int,
+    body_bytes: int,
+    own_us: int,
+) -> float:
+    """CPU work of a batch in microseconds at one vCPU (*fixed_us* is not part of it unless the caller says so).
+
+    >>> work_us(0.0, 100.0, 10.0, 1.0, 1_000.0, 3, 20, 1_048_576, 7)
+    1157.0
+    """
+    return (
+        fixed_us
+        + per_invocation_us
+        + per_record_us * records
+        + per_log_event_us * log_events
+        + per_mib_us * (body_bytes / 1_048_576)
+        + own_us
+    )
+
+
+@rule
+def run_us(
+    whole_us: float,
+    waiting_us: float,
+    measured_us: float,
+    cpu_us: float,
+    cpu_fraction: float,
+    reference_share: float,
+    share: float,
+    mode: int,
+    period_us: float,
+    noise: float,
+    factor: float,
+) -> int:
+    """Time that an invocation would run if nothing stopped it, rounded once, half up.
+
+    *whole_us* is a duration given as a whole; *waiting_us* I/O and calls; *cpu_us* work at one vCPU;
+    *measured_us* a time measured at *reference_share*, of which *cpu_fraction* is CPU time;
+    *noise* and *factor* (slow code) stretch the whole.
+
+    >>> run_us(0.0, 40_000.0, 0.0, 25_000.0, 0.0, 1.0, 0.25, PROPORTIONAL, 2e4, 1.0, 1.0)
+    140000
+    >>> run_us(0.0, 0.0, 100_000.0, 0.0, 0.8, 1.0, 0.5, PROPORTIONAL, 2e4, 1.0, 1.0)    # 20 ms wait, 80 ms CPU doubled
+    180000
+    """
+    cpu = cpu_us + measured_us * cpu_fraction * reference_share
+    waiting = waiting_us + measured_us * (1.0 - cpu_fraction)
+    total = whole_us + waiting + wall_us(cpu, share, mode, period_us)
+    return int(math.floor(total * noise * factor + 0.5))
+
+
+@rule
+def times_out(run_us: int, timeout_us: int) -> bool:
+    """Whether a run is stopped; *timeout_us* -1 means never (aws:E24, M10).
+
+    >>> times_out(60_000_001, 60_000_000), times_out(60_000_000, 60_000_000), times_out(10, -1)
+    (True, False, False)
+    """
+    return timeout_us >= 0 and run_us > timeout_us
+
+
+@rule
+def is_cold(environments: int, now_us: int, last_end_us: int, created_us: int, idle_us: int, max_age_us: int) -> bool:
+    """Whether an invocation at *now_us* needs a new environment (aws:M17; -1: no limit).
+
+    *environments* is how many the lane has had; ASSUMPTION aws:M18: each lane keeps an environment of its own.
+
+    >>> is_cold(0, 0, 0, 0, 600, 7_200), is_cold(1, 700, 90, 0, 600, 7_200), is_cold(1, 700, 650, 0, 600, -1)
+    (True, True, False)
+    """
+    if environments == 0:
+        return True
+    if 0 <= idle_us < now_us - last_end_us:
+        return True
+    return 0 <= max_age_us <= now_us - created_us
+
+
+@rule
+def init_phases(init_us: int, init_limit_us: int) -> tuple[int, int]:
+    """Initialisation before the run, and its repetition inside the run where it exceeds the limit (aws:M16).
+
+    >>> init_phases(400, 10_000), init_phases(12_000, 10_000), init_phases(12_000, -1)
+    ((400, 0), (10000, 12000), (12000, 0))
+    """
+    if 0 <= init_limit_us < init_us:
+        return init_limit_us, init_us
+    return init_us, 0
+
+
+@rule
+def fault_strikes(now_us: int, from_us: int, to_us: int, probability: float, u: float) -> bool:
+    """Whether a fault strikes the invocation that starts at *now_us*; *to_us* -1: it never ends.
+
+    >>> fault_strikes(5, 5, 9, 1.0, 0.99), fault_strikes(9, 5, 9, 1.0, 0.0), fault_strikes(7, 5, -1, 0.1, 0.2)
+    (True, False, False)
+    """
+    if now_us < from_us or (to_us >= 0 and now_us >= to_us):
+        return False
+    return u < probability
+
+
+def draw_calls(
+    function: Function,
+    generator: np.random.Generator,
+    records: NDArray[np.int64],
+    log_events: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Time in external calls that rows of records bring, in microseconds: (healthy, failing), one value a row.
+
+    Each call is tried up to `attempts` times, with `wait` between tries; a call whose last try fails is
+    given up and the code goes on.  In the failing column every try of the calls that a fault names fails.
+    """
+    return _call_times(function, generator, {"record": records, "log_event": log_events})
+
+
+def draw_invocation_calls(
+    function: Function, generator: np.random.Generator, invocations: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same for calls made once per invocation: one value for each of *invocations*."""
+    import numpy as np
+
+    return _call_times(function, generator, {"invocation": np.ones(invocations, np.int64)})
+
+
+def _call_times(
+    function: Function, generator: np.random.Generator, makers: dict[str, NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    import numpy as np
+
+    size = len(next(iter(makers.values())))
+    healthy_s, failing_s = np.zeros(size), np.zeros(size)
+    named = {fault.call for fault in function.faults if fault.kind == "call_fails"}
+    for call in function.calls:
+        if call.per not in makers:
+            continue
+        calls = makers[call.per]
+        if call.share < 1.0:
+            calls = generator.binomial(calls, call.share)
+        tries, again = calls.copy(), calls
+        for _ in range(call.attempts - 1):
+            again = generator.binomial(again, call.failure) if call.failure > 0 else np.zeros_like(calls)
+            tries = tries + again
+        spent_s = call.latency_s.sample_sums(generator, tries) + (tries - calls) * call.wait_s
+        healthy_s += spent_s
+        if named and (None in named or call.name in named):
+            all_tries = calls * call.attempts
+            spent_s = call.latency_s.sample_sums(generator, all_tries) + (all_tries - calls) * call.wait_s
+        failing_s += spent_s
+    return np.floor(healthy_s * 1e6 + 0.5).astype(np.int64), np.floor(failing_s * 1e6 + 0.5).astype(np.int64)
+
+
+def batch_draws_needed(function: Function) -> tuple[str, ...]:
+    """Which draws an invocation needs besides its records' own: whole, fixed, per_invocation, noise, calls."""
+    needed = []
+    if isinstance(function.duration, DurationParts):
+        if function.duration.fixed_s.constant is None:
+            needed.append("fixed")
+        if function.duration.per_invocation_s.constant is None:
+            needed.append("per_invocation")
+        if function.duration.cv > 0:
+            needed.append("noise")
+    elif function.duration.constant is None:
+        needed.append("whole")
+    if any(call.per == "invocation" for call in function.calls):
+        needed.append("calls")
+    return tuple(needed)

@@ -1,0 +1,213 @@
+"""The stream: shards that accept records up to a limit, show them to readers and forget them in time."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kinsim.rule import rule
+from kinsim.units import Count, Duration, Settings, Size
+
+MICRO = 1_000_000
+"""Levels of the limiters are kept in millionths of a byte or record, so that refills are whole numbers."""
+
+TOKEN_BUCKET, FIXED_SECOND = 1, 2
+"""The two write limiters, as the engines know them (0: none)."""
+
+
+class Stream(Settings):
+    """A Kinesis data stream (aws:W1 to W23, T1 to T5, S1 to S20)."""
+
+    shard_count: Count = Field(description="Open shards at the start (ShardCount).", examples=[4], ge=1)
+    retention_period_s: Duration | None = Field(
+        alias="retention_period",
+        description="How long records stay readable (RetentionPeriodHours); none: for ever, as in queueing theory.",
+        examples=["24h"],
+        gt=0,
+    )
+    stream_mode: Literal["PROVISIONED", "ON_DEMAND", "ON_DEMAND_ADVANTAGE"] = Field(
+        description="Capacity mode (StreamModeDetails.StreamMode).", examples=["PROVISIONED"]
+    )
+    max_record_size_bytes: Size | None = Field(
+        alias="max_record_size",
+        description="Largest record, data and key together (MaxRecordSizeInKiB).",
+        examples=["1 MiB"],
+        gt=0,
+    )
+    write_limiter: Literal["token_bucket", "fixed_second", "none"] | None = Field(
+        description="How the write limit of a shard is enforced; AWS does not say (aws:W7).",
+        examples=["token_bucket"],
+    )
+    write_limit_bytes: Size | None = Field(
+        description="Bytes, keys included, that a shard takes per second (aws:W2).", examples=["1 MiB"], gt=0
+    )
+    write_limit_records: Count | None = Field(
+        description="Records that a shard takes per second (aws:W1).", examples=[1000], gt=0
+    )
+    write_burst_bytes: Size | None = Field(
+        description="Depth of the byte bucket; none: one second of the limit.", examples=["1 MiB"], gt=0
+    )
+    write_burst_records: Count | None = Field(
+        description="Depth of the record bucket; none: one second of the limit.", examples=[1000], gt=0
+    )
+    rejected_consumes_tokens: bool = Field(
+        description="Whether a rejected record uses up write capacity; AWS does not say (aws:W14).", examples=[False]
+    )
+    enforce_read_limits: bool = Field(
+        description="Whether GetRecords is limited to 5 calls and 2 MiB per second and shard (aws:G1, G3, G4).",
+        examples=[True],
+    )
+    put_to_get_delay_s: Duration = Field(
+        alias="put_to_get_delay",
+        description="Time from acceptance until a reader can see a record (aws:G8).",
+        examples=["200ms"],
+    )
+    trim_granularity_s: Duration = Field(
+        alias="trim_granularity",
+        description="Expired records go at whole multiples of this; zero: each at its own time (aws:T3).",
+        examples=["0s"],
+    )
+    reshard_operation_time_s: Duration = Field(
+        alias="reshard_operation_time", description="Time of one split or merge (aws:S7).", examples=["30s"]
+    )
+    warm_throughput: Any = Field(default=None, description="Warm throughput of an on-demand stream (aws:S20).", examples=[None])
+    shard_level_metrics: list[str] = Field(
+        default=[], description="Enhanced metrics that are switched on, by CloudWatch's names.", examples=[["ALL"]]
+    )
+    reshard: list[Any] = Field(default=[], description="Splits and merges at given times.", examples=[[]])
+    autoscaling: Any = Field(default=None, description="A controller of the shard count.", examples=[None])
+    consumers: list[Any] = Field(default=[], description="Further readers of the stream.", examples=[[]])
+    enhanced_fan_out: bool = Field(default=False, description="Whether the mapping reads by push (aws:G9).", examples=[False])
+
+    @property
+    def limiter(self) -> int:
+        """Which write limiter is on: naming a limit turns the token bucket on where the profile has none."""
+        if self.write_limiter is None:
+            named = self.write_limit_bytes is not None or self.write_limit_records is not None
+            return TOKEN_BUCKET if named else 0
+        return {"none": 0, "token_bucket": TOKEN_BUCKET, "fixed_second": FIXED_SECOND}[self.write_limiter]
+
+    @property
+    def bytes_per_s(self) -> int:
+        """Write limit of a shard in bytes per second, AWS's where none is named."""
+        return self.write_limit_bytes or AWS_WRITE_BYTES_PER_S
+
+    @property
+    def records_per_s(self) -> int:
+        """Write limit of a shard in records per second, AWS's where none is named."""
+        return self.write_limit_records or AWS_WRITE_RECORDS_PER_S
+
+
+AWS_WRITE_BYTES_PER_S = 1_048_576
+"""aws:W2 and W3: 1 MiB per second and shard, keys included; the same in every year."""
+
+AWS_WRITE_RECORDS_PER_S = 1_000
+"""aws:W1."""
+
+GET_RECORDS_MAX_RECORDS = 10_000
+"""aws:G2."""
+
+GET_RECORDS_MAX_BYTES = 10_485_760
+"""aws:G2."""
+
+
+@rule
+def deficit_at(deficit: int, since_us: int, now_us: int, limit_per_s: int) -> int:
+    """What is missing from a full token bucket at *now_us*, in millionths, after a refill since *since_us*.
+
+    >>> deficit_at(1_000_000, since_us=0, now_us=400, limit_per_s=1_000)    # one record missing, 0.4 back
+    600000
+    >>> deficit_at(1_000_000, since_us=0, now_us=2_000, limit_per_s=1_000)
+    0
+    """
+    left = deficit - limit_per_s * (now_us - since_us)
+    return left if left > 0 else 0
+
+
+@rule
+def room_for(deficit: int, capacity: int, weight: int) -> int:
+    """How many units of *weight* fit into a bucket of *capacity* that lacks *deficit* (all in the same measure).
+
+    ASSUMPTION aws:W7: AWS does not publish the limiter; a token bucket with one second of depth fits what is known.
+
+    >>> room_for(deficit=30, capacity=100, weight=20)
+    3
+    """
+    if weight <= 0:
+        return 1 << 62
+    return (capacity - deficit) // weight
+
+
+@rule
+def second_of(time_us: int) -> int:
+    """Number of the whole second that holds *time_us*, counted from the start of the run.
+
+    >>> second_of(1_999_999), second_of(2_000_000)
+    (1, 2)
+    """
+    return time_us // 1_000_000
+
+
+@rule
+def expired_by(now_us: int, retention_us: int, trim_us: int) -> int:
+    """Latest arrival that is gone at *now_us*: records of age *retention_us* or more (aws:T1, T3).
+
+    >>> expired_by(86_400_000_000, 86_400_000_000, 0)
+    0
+    >>> expired_by(86_405_000_000, 86_400_000_000, 60_000_000)     # trimmed at whole minutes only
+    0
+    """
+    cut_us = now_us - retention_us
+    if trim_us > 0:
+        cut_us -= cut_us % trim_us
+    return cut_us
+
+
+@rule
+def expires_at(arrival_us: int, retention_us: int, trim_us: int) -> int:
+    """Instant at which a record that arrived at *arrival_us* is gone.
+
+    >>> expires_at(5, 100, 0), expires_at(5, 100, 60)
+    (105, 160)
+    """
+    if trim_us > 0:
+        arrival_us = -(-arrival_us // trim_us) * trim_us
+    return arrival_us + retention_us
+
+
+@rule
+def read_level_at(level: int, since_us: int, now_us: int, limit_per_s: int) -> int:
+    """Level of the leaky read allowance at *now_us*, in millionths of a byte (aws:G3, G4).
+
+    >>> read_level_at(3 * 2_097_152 * 1_000_000, 0, 1_000_000, 2_097_152) // 1_000_000
+    4194304
+    """
+    left = level - limit_per_s * (now_us - since_us)
+    return left if left > 0 else 0
+
+
+@rule
+def may_read(level: int, limit_per_s: int) -> bool:
+    """Whether GetRecords is served at this *level* of the read allowance (millionths of a byte).
+
+    >>> may_read(2_097_152 * 1_000_000, 2_097_152), may_read(2_097_152 * 1_000_000 + 1, 2_097_152)
+    (True, False)
+    """
+    return level <= limit_per_s * 1_000_000
+
+
+@rule
+def read_level_after(level: int, read_bytes: int, limit_per_s: int) -> int:
+    """Level after a response of *read_bytes*: a 10 MiB response from an empty level blocks exactly 5 s (aws:G4).
+
+    >>> blocked_us = (read_level_after(0, 10_485_760, 2_097_152) - 2_097_152 * 1_000_000) / 2_097_152
+    >>> blocked_us
+    5000000.0
+    """
+    micro = 1_000_000
+    added = level + read_bytes * micro
+    if read_bytes > limit_per_s:
+        floor = (read_bytes + limit_per_s) * micro
+        return added if added > floor else floor
+    return added
