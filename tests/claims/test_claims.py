@@ -1,0 +1,171 @@
+"""What practitioners report about Kinesis and Lambda must come out of the simulation (claims C1 to C17)."""
+
+import numpy as np
+import pytest
+from pytest import approx
+
+import kinsim as ks
+
+SHARD = "shardId-{:012d}".format
+
+
+def per_shard(result, metric, statistic="sum"):
+    shards = result.summary()["per_shard"]
+    return np.array([shards[SHARD(number)][metric][statistic]["value"] or 0 for number in range(len(shards))])
+
+
+def test_c1_a_new_stream_has_one_shard_and_every_record_goes_to_it(claim):
+    scenario = claim("C01-one-shard")
+    assert scenario.stream.shard_count == 1
+    result = scenario.run()
+    accepted = per_shard(result, "accepted_records")
+    assert accepted == [result["offered_records"]["sum"]]
+    assert accepted[0] == approx(50 * 600, abs=3 * (50 * 600) ** 0.5)
+
+
+@pytest.mark.stochastic
+def test_c3_random_keys_spread_evenly(claim):
+    """Within multinomial error.  Eight shards at 3.5 standard deviations: false-alarm rate 0.4 %, bytes alike."""
+    result = claim("C03-random-keys").run()
+    for metric in ("IncomingRecords", "IncomingBytes"):
+        found = per_shard(result, metric)
+        records = result["accepted_records"]["sum"]
+        expected = found.sum() / 8
+        spread = expected * (8 * 7 / 8 / records) ** 0.5  # of a share of 1/8 of n records
+        assert np.abs(found - expected).max() <= 3.5 * spread
+    assert result["rejected_records"]["sum"] == 0
+
+
+def test_c3_one_hot_shard_throttles_and_ages_alone(claim):
+    result = claim("C03-hot-key").run()
+    rejected, age = per_shard(result, "rejected_records"), per_shard(result, "iterator_age_s", "max")
+    hot = int(rejected.argmax())
+    others = np.arange(8) != hot
+    # 250/s and 1,500/s come to the hot shard, 1,000/s are stored
+    assert rejected[hot] == approx(750 * 300, rel=0.02)
+    assert (rejected[others] == 0).all()
+    # the function manages some 880 records a second and shard
+    assert age[hot] > 20
+    assert (age[others] < 5).all()
+
+
+def test_c5_sixty_seconds_by_default_and_300_at_most(claim):
+    scenario = claim("C05-timeout")
+    assert scenario.function.timeout_s == 60
+    result = scenario.run()
+    assert result["duration_s"]["max"] == 60
+    assert result["timeouts"]["sum"] == result["invocations"]["sum"] > 1
+    assert result["processed_records"]["sum"] == 0
+    result = claim("C05-timeout", {"function.timeout": "300s"}).run()
+    assert result["timeouts"]["sum"] == 0
+    assert result["processed_records"]["sum"] == 100
+
+
+def test_c5_301_s_is_an_error_in_2017_and_900_s_is_allowed_today(claim):
+    with pytest.raises(ks.ConfigError, match=r"function\.timeout.*300"):
+        claim("C05-timeout", {"function.timeout": "301s"})
+    scenario = claim("C05-timeout", {"function.timeout": "900s", "profile": "aws-2026"})
+    assert scenario.function.timeout_s == 900
+
+
+def mean_duration(scenario):
+    return scenario.run()["duration_s"]["mean"]
+
+
+def test_c7_doubling_memory_about_halves_a_cpu_bound_run(claim):
+    assert claim("C07-memory-cpu-bound").function.memory_size_mb == 128  # the default
+    durations = [mean_duration(claim("C07-memory-cpu-bound", {"function.memory_size": f"{m} MB"})) for m in (128, 256, 512, 1024)]
+    assert durations[0] == approx(100 * 0.020 * 1792 / 128, rel=0.01)
+    for slow, fast in zip(durations, durations[1:], strict=False):
+        assert fast == approx(slow / 2, rel=0.01)
+
+
+def test_c7_memory_buys_nothing_where_time_goes_into_waiting(claim):
+    durations = {mean_duration(claim("C07-memory-io-bound", {"function.memory_size": f"{m} MB"})) for m in (128, 256, 512, 1024)}
+    assert durations == {20.0}
+
+
+def test_c7_nothing_is_gained_above_one_vcpu(claim):
+    changes = {"profile": "aws-2026"}
+    at = {m: mean_duration(claim("C07-memory-cpu-bound", {**changes, "function.memory_size": f"{m} MB"})) for m in (1024, 1769, 3008)}
+    assert at[1769] == at[3008] == approx(2.0)
+    assert at[1024] > 1.5 * at[1769]
+
+
+def test_c8_smaller_batches_cure_timeouts_and_cost_invocations(claim):
+    result = {b: claim("C08-batch-size", {"event_source_mapping.batch_size": b}).run() for b in (100, 50, 10)}
+    # 100 records: 70 s of a 60 s time-out, tried again and again, and nothing behind them is ever seen
+    assert result[100]["timeouts"]["sum"] == result[100]["invocations"]["sum"] > 10
+    assert result[100]["processed_records"]["sum"] == 0
+    for batch in (50, 10):
+        assert result[batch]["timeouts"]["sum"] == 0
+        assert result[batch]["invocations"]["sum"] >= result[batch]["processed_records"]["sum"] / batch
+        assert result[batch]["processed_records"]["sum"] >= 11 * 300  # all but the last burst
+    assert result[10]["invocations"]["sum"] > 4 * result[50]["invocations"]["sum"]
+
+
+def test_c9_a_hundred_records_of_ten_thousand_events_time_out_at_128_mb(claim):
+    scenario = claim("C09-log-events")
+    said = " ".join(str(warning) for warning in scenario.warnings)
+    assert "3,333" in said or "3333" in said  # log events a second that a full batch needs to end in time
+    result = scenario.run()
+    assert result["timeouts"]["sum"] == result["invocations"]["sum"] > 5
+    # a million events of 0.05 ms take 700 s at a fourteenth of a vCPU, 175 s at four times as much
+    assert claim("C09-log-events", {"function.memory_size": "512 MB"}).run()["timeouts"]["sum"] == 0
+    assert claim("C09-log-events", {"event_source_mapping.batch_size": 40}).run()["timeouts"]["sum"] == 0
+
+
+def test_c9_the_check_names_cures_that_work(claim):
+    """What the check advises before the run is what the run needs."""
+    import re
+
+    said = " ".join(str(warning) for warning in claim("C09-log-events").warnings)
+    batch = int(re.search(r"batch_size\D{0,40}?(\d+)", said.split("try", 1)[-1]).group(1))
+    memory = int(re.search(r"(\d+) MB", said.split("try", 1)[-1]).group(1))
+    assert claim("C09-log-events", {"event_source_mapping.batch_size": batch}).run()["timeouts"]["sum"] == 0
+    assert claim("C09-log-events", {"function.memory_size": f"{memory} MB"}).run()["timeouts"]["sum"] == 0
+
+
+def test_c10_smaller_batches_smooth_the_spikes_over_the_five_minutes(claim):
+    large = claim("C10-five-minute-bursts").run(keep=("invocations",))
+    small = claim("C10-five-minute-bursts", {"event_source_mapping.batch_size": 10}).run(keep=("invocations",))
+    assert large["offered_records"]["sum"] == small["offered_records"]["sum"]  # the same bursts
+    # an invocation of fewer records is shorter, so the longest run moves away from the time-out ...
+    assert small["duration_s"]["max"] < large["duration_s"]["max"] / 4
+    # ... while no more run at once than before
+    assert small["concurrent_executions"]["max"] <= large["concurrent_executions"]["max"] <= 2
+    # the saw-tooth: within each five minutes the age climbs, and it falls back with each burst
+    late = small.invocations[small.invocations.start_s > 1_200]
+    period = (late.start_s // 300).astype(int)
+    first = late.groupby(period).iterator_age_s.first()
+    highest = late.groupby(period).iterator_age_s.max()
+    assert len(highest) > 15
+    assert (highest > first + 10).all()
+    # and work is found in more of the minutes
+    assert late.groupby((late.start_s // 60).astype(int)).size().size >= large.invocations[
+        large.invocations.start_s > 1_200
+    ].groupby((large.invocations.start_s // 60).astype(int)).size().size
+
+
+def test_c14_iterator_age_saturates_at_the_retention(claim):
+    result = claim("C14-retention").run()
+    # slope 1 - 20/30: a day of age after three days
+    assert result["iterator_age_s"]["max"] == approx(86_400, rel=1e-4)
+    assert result["iterator_age_s"]["max"] < 86_400
+    assert result["expired_records"]["time_of_first"] == approx(3 * 86_400, abs=30)
+    assert result["expired_records"]["sum"] == approx(10 * 86_400, rel=0.005)
+    before = claim("C14-retention", {"run.duration": "70h"}).run()
+    assert before["expired_records"]["sum"] == 0
+    assert before["iterator_age_s"]["max"] == approx(70 * 3_600 / 3, rel=1e-3)
+
+
+def test_c17_one_invocation_at_a_time_per_shard(claim):
+    drain = {}
+    for shards in (1, 2, 4, 8):
+        result = claim("C17-one-invocation-per-shard", {"stream.shard_count": shards}).run()
+        assert result["concurrent_executions"]["max"] == shards
+        drain[shards] = result["drain_s"]["mean"]
+    # 80 invocations of a second, one after another on each shard
+    for shards, seconds in drain.items():
+        assert seconds == approx(80 / shards, abs=12)
+    assert drain[1] > drain[2] > drain[4] > drain[8]

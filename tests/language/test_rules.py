@@ -1,0 +1,400 @@
+"""The rules that fix the numbers, one test each: two engineers with these rules get the same digits."""
+
+import numpy as np
+import pytest
+from pytest import approx
+
+
+def test_rule_1_an_invocation_ends_before_a_record_arrives_at_the_same_instant(run):
+    """... and a reader that looks at t sees the record that arrives at t: nobody waits."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: constant, rate: 1/s}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: 1s}
+run: {duration: 19_500ms}
+""")
+    assert result["queue_wait_s"]["max"] == 0
+    assert list(result.invocations.start_s) == list(range(19))  # the twentieth has not ended
+    assert result["in_flight_records"]["sum"] == 1
+
+
+def test_rule_1_a_record_expires_before_an_invocation_starts_at_the_same_instant(run):
+    """The second batch could start at 60 s, when its records are exactly as old as the retention."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 200}}
+stream: {shard_count: 1, retention_period: 60s}
+event_source_mapping: {batch_size: 100}
+function: {duration: 60s}
+run: {duration: 10m}
+""")
+    assert result["invocations"]["sum"] == 1
+    assert result["expired_records"]["sum"] == 100
+    assert result["expired_records"]["time_of_first"] == 60
+
+
+def test_rule_1_records_of_one_instant_keep_the_order_of_their_sources(run):
+    result = run("""
+kinsim: 1
+profile: ideal
+workload:
+  sources:
+    second_named: {arrivals: {model: bursts, every: 1h, size: 2}, work: 2s}
+    first_named: {arrivals: {model: bursts, every: 1h, size: 1}, work: 1s}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: {fixed: 0s}}
+run: {duration: 1h}
+""")
+    assert list(result.invocations.end_s - result.invocations.start_s) == [2, 2, 1]
+
+
+def test_rule_2_time_is_half_open_and_gaps_are_never_summed(run):
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: constant, rate: 3/s}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: 0s}
+run: {duration: 1_000s}
+""")
+    assert result["offered_records"]["sum"] == 3_000
+    starts_us = np.rint(result.invocations.start_s.to_numpy() * 1e6).astype(int)
+    assert list(starts_us) == [(2 * k * 10**6 + 3) // 6 for k in range(3_000)]  # round(k / 3 s), to the microsecond
+
+
+def test_rule_2_an_even_burst_is_cut_by_floors(run):
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 300s, size: 7, spread: 1s, spacing: even}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: 0s}
+run: {duration: 600s}
+""")
+    starts_us = np.rint(result.invocations.start_s.to_numpy() * 1e6).astype(int)
+    burst = [i * 10**6 // 7 for i in range(7)]
+    assert list(starts_us) == burst + [300 * 10**6 + t for t in burst]
+
+
+def test_rule_3_an_invocation_is_rounded_once_and_half_up(run):
+    """Three records of 0.5 us on 100 ms: 100,001.5 us become 100,002, not 100,000 + 3 x 1."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 3}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 3}
+function: {duration: {fixed: 100ms, per_record: 0.0005ms}}
+run: {duration: 1h}
+""")
+    assert result["duration_s"]["max"] == approx(0.100002, abs=1e-12)
+
+
+FAULTY = """
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 1}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: 7s, timeout: TIMEOUT, faults: [{kind: error, from: 0s, to: 20s}]}
+run: {duration: 10m}
+"""
+
+
+def test_rule_3_a_failing_invocation_lasts_its_full_duration(run):
+    invocations = run(FAULTY.replace("TIMEOUT", "30s")).invocations
+    assert list(invocations.outcome) == ["error", "error", "error", "ok"]
+    assert list(invocations.end_s - invocations.start_s) == [7, 7, 7, 7]
+
+
+def test_rule_3_one_that_times_out_lasts_exactly_the_timeout(run):
+    invocations = run(FAULTY.replace("TIMEOUT", "5s")).invocations
+    assert set(invocations.outcome) == {"timeout"}
+    assert list(invocations.end_s - invocations.start_s) == [5] * len(invocations)
+
+
+def test_rule_4_a_bucket_starts_full_and_a_group_is_admitted_record_by_record(run):
+    """1,500 records at once: 1,000 fit, the rest is rejected and takes nothing from the next second."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 500ms, size: 1_500}, record_size: 10 B, partition_keys: constant}
+stream: {shard_count: 1, write_limiter: token_bucket}
+event_source_mapping: {batch_size: 10_000}
+function: {duration: 100ms}
+run: {duration: 1s}
+""")
+    assert result["accepted_records"]["sum"] == 1_000 + 500
+    assert result["rejected_records"]["sum"] == 500 + 1_000
+
+
+def test_rule_4_fixed_seconds_count_from_the_start_of_the_run(run):
+    """Bursts at 0.5, 0.9 and 1.3 s: the first two share a second."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, first: 500ms, every: 400ms, size: 800}, record_size: 10 B, partition_keys: constant}
+stream: {shard_count: 1, write_limiter: fixed_second}
+event_source_mapping: {batch_size: 10_000}
+function: {duration: 100ms}
+run: {duration: 1_500ms}
+""")
+    assert result["accepted_records"]["sum"] == 1_000 + 800
+    assert result["rejected_records"]["sum"] == 600
+
+
+def test_rule_5_a_retry_keeps_its_batch_and_what_is_left_after_expiry_goes_at_once(run):
+    """Two records of 10 s and two of 40 s form a batch that fails twice; the first two expire before the third try.
+
+    What arrived meanwhile does not fill the places that became free.
+    """
+    result = run("""
+kinsim: 1
+profile: ideal
+workload:
+  sources:
+    first: {arrivals: {model: bursts, every: 1h, size: 1}}
+    early: {arrivals: {model: bursts, first: 10s, every: 1h, size: 2}}
+    late: {arrivals: {model: bursts, first: 40s, every: 1h, size: 2}}
+    after: {arrivals: {model: bursts, first: 95s, every: 1h, size: 1}}
+stream: {shard_count: 1, retention_period: 120s}
+event_source_mapping: {batch_size: 4}
+function: {duration: 50s, faults: [{kind: error, from: 50s, to: 105s}]}
+run: {duration: 10m}
+""")
+    table = result.invocations[["start_s", "first_record", "records", "outcome"]]
+    assert table.to_numpy().tolist() == [
+        [0.0, 1, 1, "ok"],
+        [50.0, 2, 4, "error"],
+        [100.0, 2, 4, "error"],
+        [150.0, 4, 2, "ok"],
+        [200.0, 6, 1, "ok"],
+    ]
+    assert result["expired_records"]["sum"] == 2
+
+
+def test_rule_6_polls_happen_on_a_grid_and_bring_at_most_10_000_records(run):
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, first: 300ms, every: 1h, size: 25_000}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 10_000, poll_interval: 1s}
+function: {duration: 1ms}
+run: {duration: 10s}
+""")
+    assert list(result.invocations.start_s) == [1, 2, 3]
+    assert list(result.invocations.records) == [10_000, 10_000, 5_000]
+
+
+def test_rule_6_a_poll_brings_at_most_10_mib(run):
+    """Records of 1 MiB less their key: ten a call."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 25}, record_size: 1_048_575 B, partition_keys: {keys: [k]}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 10_000, poll_interval: 1s}
+function: {duration: 1ms}
+run: {duration: 10s}
+""")
+    assert list(result.invocations.records) == [10, 10, 5]
+
+
+def test_rule_7_a_batching_window_is_not_simulated_yet_and_refused_by_name(refused):
+    message = refused("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: poisson, rate: 10/s}}
+event_source_mapping: {maximum_batching_window: 5s}
+function: {duration: 1s}
+run: {duration: 1h}
+""")
+    assert "event_source_mapping.maximum_batching_window" in message
+    assert "not simulated" in message
+
+
+def test_rule_9_warm_up_cuts_samples_by_their_start_and_sums_cover_the_run(run):
+    """A burst of 100 at 0 s and one of 10 at 300 s: the means see the second alone, the sums both."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: trace, file: counts.csv, format: csv, row_period: 300s, count: n, shape: burst}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: 1s}
+run: {duration: 600s, warm_up: 200s}
+""")
+    assert result["processed_records"]["sum"] == 110
+    assert result["queue_wait_s"]["count"] == 10
+    assert result["queue_wait_s"]["mean"] == approx(4.5)
+    assert result["sojourn_s"]["max"] == approx(10)
+    # waiting: 9, 8, ... 1 records for a second each, over 400 s
+    assert result["backlog_records"]["time_average"] == approx(45 / 400)
+    assert result["utilization"]["time_average"] == approx(110 / 600)
+
+
+@pytest.fixture(autouse=True)
+def counts(tmp_path):
+    (tmp_path / "counts.csv").write_text("n\n100\n10\n")
+
+
+def test_rule_10_percentiles_interpolate_linearly(run):
+    """Waits of 0, 1, 2, ... 9 s."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 10}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: 1s}
+run: {duration: 1h}
+""")
+    waits = np.arange(10)
+    for statistic in ("p50", "p90", "p95", "p99"):
+        assert result["queue_wait_s"][statistic] == approx(np.percentile(waits, float(statistic[1:])))
+
+
+RANDOM_KEYS = """
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 60s, size: 10_000}, granularity: 1s}
+stream: {shard_count: SHARDS}
+event_source_mapping: {batch_size: 10_000}
+function: {duration: 1s}
+run: {duration: 10m, seed: 7}
+"""
+
+
+def accepted_per_shard(result):
+    return [metrics["accepted_records"]["sum"]["value"] for metrics in result.summary()["per_shard"].values()]
+
+
+def test_rule_11_twice_the_shards_split_each_share(run):
+    two = accepted_per_shard(run(RANDOM_KEYS.replace("SHARDS", "2"), keep=()))
+    four = accepted_per_shard(run(RANDOM_KEYS.replace("SHARDS", "4"), keep=()))
+    assert [four[0] + four[1], four[2] + four[3]] == two
+    # 100,000 records, each half a binomial share: 3 standard deviations
+    assert two[0] == approx(50_000, abs=3 * (100_000 / 4) ** 0.5)
+
+
+POISSON = """
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: poisson, rate: 20/s}, work: {distribution: exponential, mean: 1ms}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: BATCH}
+function: {duration: {fixed: 10ms}}
+run: {duration: 10m, seed: 7}
+"""
+
+
+def test_rule_12_draws_depend_on_nothing_but_workload_seed_and_replication(run):
+    """Another batch size sees the same records at the same instants."""
+    one = run(POISSON.replace("BATCH", "1")).records
+    many = run(POISSON.replace("BATCH", "50")).records
+    assert list(one.accepted_s) == list(many.accepted_s)
+
+
+def test_rule_12_a_longer_run_begins_with_the_shorter_one(run):
+    short = run(POISSON.replace("BATCH", "1")).records.accepted_s
+    long = run(POISSON.replace("BATCH", "1").replace("10m", "25m")).records.accepted_s
+    assert list(long[: len(short)]) == list(short)
+
+
+def test_rule_13_bisect_is_not_simulated_yet_and_refused_by_name(refused):
+    message = refused("""
+kinsim: 1
+profile: aws-2026
+workload: {arrivals: {model: poisson, rate: 10/s}}
+event_source_mapping: {bisect_batch_on_function_error: true}
+function: {duration: 1s}
+run: {duration: 1h}
+""")
+    assert "event_source_mapping.bisect_batch_on_function_error" in message
+    assert "not simulated" in message
+
+
+def test_rule_14_idle_time_runs_from_the_end_of_the_last_invocation(run):
+    """Bursts every 100 s, 15 s of work, environments that idle for 90 s: 85 s of idleness, never cold again."""
+    text = """
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 100s, size: 1}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 1}
+function: {duration: 15s, cold_start: 1s, environment: {idle: IDLE, max_age: 24h}}
+run: {duration: 1_000s}
+"""
+    warm = run(text.replace("IDLE", "90s"))
+    assert warm["cold_starts"]["sum"] == 1
+    assert list(warm.invocations.cold) == [True] + [False] * 9
+    cold = run(text.replace("IDLE", "84s"))  # a cold start makes it 84 s of idleness
+    assert cold["cold_starts"]["sum"] > 1
+
+
+def test_rule_15_the_backlog_excludes_what_is_in_flight_and_its_maximum_what_is_about_to_be(run):
+    """Ten at once, four a batch, ten seconds a batch: 10 just before, then 6, then 2."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, first: 5s, every: 1h, size: 10}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 4}
+function: {duration: 10s}
+run: {duration: 20s}
+""")
+    assert result["backlog_records"]["max"] == 10
+    assert result["backlog_records"]["time_of_max"] == 5
+    assert result["backlog_records"]["time_average"] == approx((10 * 6 + 5 * 2) / 20)
+    assert result["backlog_records"]["last"] == 2
+    assert result["waiting_records"]["sum"] == 2
+    assert result["in_flight_records"]["sum"] == 4
+    assert result["processed_records"]["sum"] == 4
+    assert result["queue_wait_s"]["count"] == 8  # a record not started has no wait
+
+
+def test_rule_16_the_parallelization_factor_is_not_simulated_yet_and_refused_by_name(refused):
+    message = refused("""
+kinsim: 1
+profile: aws-2026
+workload: {arrivals: {model: poisson, rate: 10/s}}
+event_source_mapping: {parallelization_factor: 2}
+function: {duration: 1s}
+run: {duration: 1h}
+""")
+    assert "event_source_mapping.parallelization_factor" in message
+    assert "not simulated" in message
+
+
+def test_rule_18_everything_offered_is_somewhere(run):
+    """Limits, failures, retries and expiry at once; the books close at the producer and at the consumer."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 60s, size: 3_000, spread: 1s}, record_size: 200 B}
+producer: {model: sdk, batch_size: 100, retry: {mode: legacy, max_attempts: 3}}
+stream: {shard_count: 2, retention_period: 120s, write_limiter: token_bucket}
+event_source_mapping: {batch_size: 100}
+function: {duration: {fixed: 4s}, timeout: 30s, faults: [{kind: error, probability: 0.1}]}
+run: {duration: 30m, seed: 5}
+""")
+    amount = {name: result[name]["sum"] for name in result.summary()["metrics"] if name.endswith("_records") and "sum" in result.summary()["metrics"][name]}
+    assert amount["rejected_records"] > 0
+    assert amount["expired_records"] > 0
+    assert amount["offered_records"] == amount["accepted_records"] + amount["dropped_records"]
+    assert amount["accepted_records"] == (
+        amount["processed_records"]
+        + amount["discarded_records"]
+        + amount["expired_records"]
+        + amount["too_large_records"]
+        + amount["in_flight_records"]
+        + amount["waiting_records"]
+    )
