@@ -1,6 +1,6 @@
 """Time and peak memory of case T10b (20 million records a day against a function that manages 17) as days go by.
 
-    python benchmarks/memory.py
+python benchmarks/memory.py
 """
 
 from __future__ import annotations

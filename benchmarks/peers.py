@@ -1,6 +1,6 @@
 """M/M/1 at 80 % load: kinsim beside SimPy and Ciw, in one run, each checked against theory (mean wait 4 s).
 
-    pip install '.[bench]' && python benchmarks/peers.py
+pip install '.[bench]' && python benchmarks/peers.py
 """
 
 from __future__ import annotations

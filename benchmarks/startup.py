@@ -1,6 +1,6 @@
 """Wall time of commands in fresh processes: best and median of ten.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

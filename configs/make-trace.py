@@ -1,6 +1,6 @@
 """Makes configs/trace-replay.csv: a morning of made-up API calls, one row each, the same bytes every time.
 
-A quiet hour, a deployment at 00:40 that triples the rate for ten minutes, and a client that retries in a burst at 01:10.
+A deployment at 00:40 triples the rate for ten minutes; at 01:10 a client retries in a burst.
 """
 
 import math

@@ -151,7 +151,7 @@ def test_full_scenario_loads_as_it_stands(load):
     assert scenario.function.memory_size_mb == 512
     assert scenario.function.timeout_s == 30
     assert scenario.run.duration_s == 86_400
-    assert [slo for slo in scenario.slos] == ["freshness", "no_backlog", "no_loss", "headroom", "budget"]
+    assert list(scenario.slos) == ["freshness", "no_backlog", "no_loss", "headroom", "budget"]
 
 
 def test_full_scenario_runs(load):

@@ -44,8 +44,9 @@ class Means:
     @staticmethod
     def compare(name: str, mean: float, sd: float, n: int, expected: float, relative_error: float) -> None:
         error = sd / math.sqrt(n)
-        assert abs(mean - expected) <= 3 * error, f"{name}: {mean:.6g} +- {error:.2g} (1 SE), theory says {expected:.6g}"
-        assert error <= relative_error * abs(expected), f"{name}: SE {error:.2g} is above {relative_error:.0%} of {expected:.6g}"
+        found = f"{name}: {mean:.6g} with a standard error of {error:.2g}, theory says {expected:.6g}"
+        assert abs(mean - expected) <= 3 * error, found
+        assert error <= relative_error * abs(expected), f"{found}; the error is above {relative_error:.0%}"
 
 
 @pytest.fixture
