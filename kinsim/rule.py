@@ -23,6 +23,12 @@ def rule(function: Function) -> Function:
     return function
 
 
+def compilable(function: Function) -> Function:
+    """Mark a helper of an engine's loop as one that compiled code may call; it decides nothing."""
+    _HELPERS.append(function)
+    return function
+
+
 @lru_cache(maxsize=None)
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """*function* as machine code, or *function* itself where no compiler is installed.
@@ -35,7 +41,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         from numba.extending import register_jitable
     except ImportError:
         return function
-    for each in RULES:
+    for each in [*RULES, *_HELPERS]:
         if each is not function and each not in _callable_from_compiled:
             register_jitable(each)
             _callable_from_compiled.add(each)
@@ -43,4 +49,5 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return machine_code
 
 
+_HELPERS: list[Callable[..., Any]] = []
 _callable_from_compiled: set[Callable[..., Any]] = set()

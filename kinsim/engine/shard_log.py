@@ -43,22 +43,21 @@ class Pieces:
 class Chunk:
     """The rows that one window of arrivals brought to a shard."""
 
-    __slots__ = ("columns", "end", "first", "first_of_row", "last_us", "rows", "single", "total")
+    __slots__ = ("columns", "each", "end", "first", "first_of_row", "last_us", "rows", "single")
 
     def __init__(self, rows: Rows, first: int) -> None:
         """*first* is the number of the chunk's first record."""
         self.rows = rows
         self.first = first
-        ends = np.cumsum(rows.count) + first
-        self.end = int(ends[-1])
-        self.single = self.end - first == len(rows)
-        self.first_of_row = np.concatenate(([first], ends))
+        self.single = bool((rows.count == 1).all()) if rows.count.strides[0] else int(rows.count[0]) == 1
+        self.first_of_row = np.arange(first, first + len(rows) + 1) if self.single else _numbers(rows.count, first)
+        self.end = int(self.first_of_row[-1])
         self.last_us = int(
             rows.time_us[-1]
             + ((rows.count[-1] - 1) * rows.step_numerator[-1] + rows.step_offset[-1]) // rows.step_denominator[-1]
         )
+        self.each: dict[str, int] = {}
         self.columns: dict[str, NDArray[np.int64]] = {}
-        self.total: dict[str, int] = {}
 
     def row_of(self, record: int) -> int:
         """Row that holds *record*."""
@@ -66,14 +65,26 @@ class Chunk:
             return record - self.first
         return int(self.first_of_row.searchsorted(record, "right")) - 1
 
+    def _prepare(self, name: str) -> None:
+        """Keep what every record has of column *name*, where all have the same, else its running total."""
+        values = getattr(self.rows, name)
+        each = int(values[0]) // int(self.rows.count[0])
+        if np.array_equal(values, self.rows.count * each):
+            self.each[name] = each
+            return
+        column = np.zeros(len(self.rows) + 1, np.int64)
+        np.cumsum(values, out=column[1:])
+        self.columns[name] = column
+
     def before(self, name: str, record: int) -> int:
         """Total of column *name* over the chunk's records before *record*."""
-        column = self.columns.get(name)
-        if column is None:
-            values = getattr(self.rows, name)
-            column = np.zeros(len(self.rows) + 1, np.int64)
-            np.cumsum(values, out=column[1:])
-            self.columns[name] = column
+        each = self.each.get(name)
+        if each is not None:
+            return each * (record - self.first)
+        if name not in self.columns:
+            self._prepare(name)
+            return self.before(name, record)
+        column = self.columns[name]
         if self.single:
             return int(column.item(record - self.first))
         if record >= self.end:
@@ -88,6 +99,9 @@ class Chunk:
     def find(self, name: str, total: int) -> int:
         """Most records of the chunk whose column *name* adds up to at most *total*, as a record number."""
         self.before(name, self.first)
+        each = self.each.get(name)
+        if each is not None:
+            return self.end if each == 0 else min(self.end, self.first + total // each)
         column = self.columns[name]
         row = int(column.searchsorted(total, "right")) - 1
         if row >= len(self.rows):
@@ -223,6 +237,13 @@ class ShardLog:
         if not parts:
             parts = [_cut_nothing()]
         return Pieces(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Pieces)))
+
+
+def _numbers(count: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    numbers = np.empty(count.size + 1, np.int64)
+    numbers[0] = 0
+    np.cumsum(count, out=numbers[1:])
+    return numbers + first
 
 
 def _cut_nothing() -> Pieces:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,18 +75,20 @@ class Rows:
     """Age of the row's log events when the record is offered to the stream, per record."""
     source: Int64
     index: Int64
-    """Running number of the row within its source: the address of its draws."""
+    """Running number of the row's first record within its source: the address of its draws."""
     key: Int64
-    """Number of the partition key in the source's key table; -1 random per record, -2 round robin."""
+    """Number of the partition key in the source's key table; -1 random per record, -2 round robin, -3 and -4 a
+    group whose records draw from the key table or take its keys in turn."""
     hash_high: NDArray[np.uint64]
-    """Upper 64 bits of the hash key of a record with a random key (rows of one record)."""
+    """Upper 64 bits of the hash key, for rows of one record."""
 
     def __len__(self) -> int:
         return int(self.time_us.size)
 
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Rows:
         """The rows that *chosen* selects, in that order."""
-        return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
+        time_us = self.time_us[chosen]
+        return Rows(*(_taken(getattr(self, f.name), chosen, time_us.size) for f in fields(self)))
 
     @classmethod
     def empty(cls, size: int = 0) -> Rows:
@@ -103,6 +105,13 @@ class Rows:
         if not parts:
             return cls.empty()
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+
+def _taken(column: NDArray[Any], chosen: Any, size: int) -> NDArray[Any]:
+    """Part of a column; one whose rows all share a single stored value goes on doing so."""
+    if column.strides == (0,):
+        return np.broadcast_to(column[:1], size) if column.size else column[:0]
+    return np.asarray(column[chosen])
 
 
 INVOCATION = np.dtype(
@@ -136,7 +145,12 @@ INVOCATION = np.dtype(
 """
 
 POLL = np.dtype([(name, "i8") for name in ("shard", "time_us", "calls", "records", "bytes", "age_us")])
-"""One row per GetRecords call that returned records (calls 1), or per run of empty calls one poll interval apart."""
+"""One row per GetRecords call that returned records (calls 1), or per run of empty calls one poll interval apart.
+
+A call that the read limit refused has records THROTTLED.
+"""
+
+THROTTLED = -1
 
 THROTTLE = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us")])
 """One row per invocation request that found no free concurrency."""

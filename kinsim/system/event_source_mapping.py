@@ -7,9 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kinsim.rule import rule
-from kinsim.units import Count, Duration, Fraction, Settings, Size
+from kinsim.units import Count, Duration, Fraction, OptionalSize, Settings, SignedCount, SignedDuration, Size
 
-Unbounded = Literal[-1]
 
 
 class Backoff(Settings):
@@ -36,10 +35,10 @@ class EventSourceMapping(Settings):
     starting_position: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"] = Field(
         description="Where reading starts (StartingPosition).", examples=["TRIM_HORIZON"]
     )
-    maximum_retry_attempts: int = Field(
-        description="Retries of a failed batch; -1: until its records expire (MaximumRetryAttempts).", examples=[-1], ge=-1
+    maximum_retry_attempts: SignedCount = Field(
+        description="Retries of a failed batch; -1: until its records expire (MaximumRetryAttempts).", examples=[-1]
     )
-    maximum_record_age_s: Duration | Unbounded = Field(
+    maximum_record_age_s: SignedDuration = Field(
         alias="maximum_record_age",
         description="Age at which records are discarded; -1: never (MaximumRecordAgeInSeconds).",
         examples=[-1],
@@ -72,7 +71,7 @@ class EventSourceMapping(Settings):
     polls_per_second_behind: Count = Field(
         description="GetRecords calls per second while records are left unread (aws:E11, E13).", examples=[1], ge=1, le=5
     )
-    read_ahead_bytes: Size | None = Field(
+    read_ahead_bytes: OptionalSize = Field(
         alias="read_ahead",
         description="The mapping reads on while less than this is buffered; none: without limit (aws:E13).",
         examples=["10 MiB"],
@@ -108,7 +107,7 @@ class EventSourceMapping(Settings):
     iterator_age: Literal["invoke_start", "invoke_end", "batch_received"] = Field(
         description="The instant at which IteratorAge is taken (aws:T8).", examples=["invoke_start"]
     )
-    payload_limit_bytes: Size | None = Field(
+    payload_limit_bytes: OptionalSize = Field(
         alias="payload_limit", description="Largest event of an invocation (aws:E8).", examples=["6 MiB"], gt=0
     )
     payload_envelope_bytes: Size = Field(

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from kinsim.rule import rule
 from kinsim.system.distributions import DurationSpread
-from kinsim.units import Count, Duration, Fraction, LambdaMemory, Settings
+from kinsim.units import Count, Duration, Fraction, LambdaMemory, OptionalCount, OptionalDuration, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +94,7 @@ class Fault(Settings):
         description="What happens: an exception, a hang, a crash, calls that fail, or slow code.", examples=["error"]
     )
     from_s: Duration = Field(default=0.0, alias="from", description="When it begins.", examples=["6h"])
-    to_s: Duration | None = Field(default=None, alias="to", description="When it is over (default: never).", examples=["8h"])
+    to_s: OptionalDuration = Field(default=None, alias="to", description="When it is over (default: never).", examples=["8h"])
     probability: Fraction = Field(default=1.0, description="Share of the invocations that it strikes.", examples=["0.02%"])
     records: list[int] = Field(default=[], description="Records that fail whatever batch holds them.", examples=[[]])
     factor: float = Field(default=1.0, description="How much longer a slow invocation takes.", examples=[3.0], gt=0)
@@ -104,8 +104,8 @@ class Fault(Settings):
 class EnvironmentLife(Settings):
     """How long execution environments are kept (aws:M17)."""
 
-    idle_s: Duration | None = Field(alias="idle", description="Kept this long without work; none: for ever.", examples=["10m"])
-    max_age_s: Duration | None = Field(
+    idle_s: OptionalDuration = Field(alias="idle", description="Kept this long without work; none: for ever.", examples=["10m"])
+    max_age_s: OptionalDuration = Field(
         alias="max_age", description="Replaced at this age even if busy; none: never.", examples=["4h"]
     )
 
@@ -116,17 +116,17 @@ class Function(Settings):
     memory_size_mb: LambdaMemory = Field(
         alias="memory_size", description="Memory in AWS's MB; CPU comes with it (MemorySize).", examples=["512 MB"]
     )
-    timeout_s: Duration | None = Field(
+    timeout_s: OptionalDuration = Field(
         alias="timeout", description="An invocation is stopped at this time (Timeout); none: never.", examples=["60s"], gt=0
     )
     architecture: Literal["x86_64", "arm64"] = Field(
         default="x86_64", description="Processor (Architectures); decides the price.", examples=["x86_64"]
     )
     runtime: str | None = Field(default=None, description="Runtime, for the record only.", examples=["python3.12"])
-    reserved_concurrency: Count | None = Field(
+    reserved_concurrency: OptionalCount = Field(
         default=None, description="Concurrency set apart for the function.", examples=[None], ge=0
     )
-    provisioned_concurrency: Count | None = Field(
+    provisioned_concurrency: OptionalCount = Field(
         default=None, description="Environments kept ready (aws:M21).", examples=[None], ge=0
     )
     duration: Annotated[
@@ -162,7 +162,7 @@ class Function(Settings):
     cold_start_s: DurationSpread | None = Field(
         alias="cold_start", description="Initialisation of a new environment; none: no time (aws:M14, M15).", examples=["400ms"]
     )
-    init_limit_s: Duration | None = Field(
+    init_limit_s: OptionalDuration = Field(
         alias="init_limit", description="Longest initialisation before it is repeated in the run (aws:M16).", examples=["10s"]
     )
     environment: EnvironmentLife = Field(
@@ -292,6 +292,26 @@ def times_out(run_us: int, timeout_us: int) -> bool:
     (True, False, False)
     """
     return timeout_us >= 0 and run_us > timeout_us
+
+
+@rule
+def outcome(run_us: int, timeout_us: int, hangs: bool, crashes: bool, fails: bool) -> tuple[int, int]:
+    """How an invocation ends and how long it runs: (kind, microseconds); kind 0 is success (aws:E24, M10, M12).
+
+    A failing run lasts its full duration, a stopped one exactly the time-out.
+
+    >>> outcome(500, 900, False, False, False), outcome(1_000, 900, False, False, True), outcome(500, 900, True, False, False)
+    ((0, 500), (2, 900), (2, 900))
+    >>> outcome(500, -1, False, False, True), outcome(500, -1, False, True, True)
+    ((1, 500), (3, 500))
+    """
+    if hangs or times_out(run_us, timeout_us):
+        return 2, timeout_us
+    if crashes:
+        return 3, run_us
+    if fails:
+        return 1, run_us
+    return 0, run_us
 
 
 @rule

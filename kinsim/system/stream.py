@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kinsim.rule import rule
-from kinsim.units import Count, Duration, Settings, Size
+from kinsim.units import Count, Duration, OptionalCount, OptionalDuration, OptionalSize, Settings
 
 MICRO = 1_000_000
 """Levels of the limiters are kept in millionths of a byte or record, so that refills are whole numbers."""
@@ -20,7 +20,7 @@ class Stream(Settings):
     """A Kinesis data stream (aws:W1 to W23, T1 to T5, S1 to S20)."""
 
     shard_count: Count = Field(description="Open shards at the start (ShardCount).", examples=[4], ge=1)
-    retention_period_s: Duration | None = Field(
+    retention_period_s: OptionalDuration = Field(
         alias="retention_period",
         description="How long records stay readable (RetentionPeriodHours); none: for ever, as in queueing theory.",
         examples=["24h"],
@@ -29,7 +29,7 @@ class Stream(Settings):
     stream_mode: Literal["PROVISIONED", "ON_DEMAND", "ON_DEMAND_ADVANTAGE"] = Field(
         description="Capacity mode (StreamModeDetails.StreamMode).", examples=["PROVISIONED"]
     )
-    max_record_size_bytes: Size | None = Field(
+    max_record_size_bytes: OptionalSize = Field(
         alias="max_record_size",
         description="Largest record, data and key together (MaxRecordSizeInKiB).",
         examples=["1 MiB"],
@@ -39,16 +39,16 @@ class Stream(Settings):
         description="How the write limit of a shard is enforced; AWS does not say (aws:W7).",
         examples=["token_bucket"],
     )
-    write_limit_bytes: Size | None = Field(
+    write_limit_bytes: OptionalSize = Field(
         description="Bytes, keys included, that a shard takes per second (aws:W2).", examples=["1 MiB"], gt=0
     )
-    write_limit_records: Count | None = Field(
+    write_limit_records: OptionalCount = Field(
         description="Records that a shard takes per second (aws:W1).", examples=[1000], gt=0
     )
-    write_burst_bytes: Size | None = Field(
+    write_burst_bytes: OptionalSize = Field(
         description="Depth of the byte bucket; none: one second of the limit.", examples=["1 MiB"], gt=0
     )
-    write_burst_records: Count | None = Field(
+    write_burst_records: OptionalCount = Field(
         description="Depth of the record bucket; none: one second of the limit.", examples=[1000], gt=0
     )
     rejected_consumes_tokens: bool = Field(

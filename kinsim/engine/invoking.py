@@ -1,0 +1,188 @@
+"""How long each invocation runs and how it ends: the rules of the function, on a shard's records and draws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinsim.engine.draws import Purpose, address_key, generator, uniform
+from kinsim.engine.plan import OFF, Plan
+from kinsim.engine.shard_log import ShardLog
+from kinsim.system.function import (
+    CALL_FAILS,
+    CRASH,
+    ERROR,
+    SLOW,
+    TIMEOUT,
+    DurationParts,
+    draw_invocation_calls,
+    fault_strikes,
+    init_phases,
+    is_cold,
+    outcome,
+    run_us,
+    times_out,
+    work_us,
+)
+
+if TYPE_CHECKING:
+    from kinsim.scenario import Scenario
+
+BLOCK = 1_024
+"""Draws are made this many batches at a time."""
+
+
+class Run(NamedTuple):
+    """One invocation, decided when it starts."""
+
+    init_us: int
+    duration_us: int
+    outcome: int
+    size: int
+    log_events: int
+    hopeless: bool
+    """Whether no later attempt of the same batch can end otherwise."""
+
+
+class Draws:
+    """What is random about a shard's batches, drawn in blocks by address and remembered for one block."""
+
+    def __init__(self, scenario: Scenario, replication: int, shard: int) -> None:
+        self.function, self.seed, self.replication, self.shard = scenario.function, scenario.run.seed, replication, shard
+        self._blocks: dict[tuple[str, int], tuple[int, NDArray[np.float64]]] = {}
+
+    def of_batch(self, name: str, batch: int, attempt: int) -> float:
+        """Draw *name* of a batch's attempt: seconds, or a factor."""
+        number, place = divmod(batch, BLOCK)
+        held = self._blocks.get((name, attempt))
+        if held is None or held[0] != number:
+            held = (number, self._draw(name, number, attempt))
+            self._blocks[name, attempt] = held
+        return float(held[1][place])
+
+    def cold_start_us(self, environment: int) -> int:
+        """Initialisation of the lane's environment number *environment*."""
+        spread = self.function.cold_start_s
+        if spread is None:
+            return 0
+        if spread.constant is not None:
+            return round(spread.constant * 1e6)
+        held = self._blocks.get(("cold_start", 0))
+        number, place = divmod(environment, BLOCK)
+        if held is None or held[0] != number:
+            rng = generator(self.seed, self.replication, Purpose.COLD_START, self.shard, number)
+            held = (number, spread.sample(rng, BLOCK))
+            self._blocks["cold_start", 0] = held
+        return round(float(held[1][place]) * 1e6)
+
+    def _draw(self, name: str, number: int, attempt: int) -> NDArray[np.float64]:
+        parts = self.function.duration
+        which = ("whole", "fixed", "per_invocation", "noise", "calls", "calls_failing").index(name)
+        purpose = Purpose.CALLS if which >= 4 else Purpose.DURATION
+        rng = generator(self.seed, self.replication, purpose, self.shard, min(which, 4), attempt, number)
+        if which >= 4:
+            return draw_invocation_calls(self.function, rng, BLOCK)[which - 4].astype(np.float64)
+        if not isinstance(parts, DurationParts):
+            return parts.sample(rng, BLOCK)
+        if name == "noise":
+            variance = np.log1p(parts.cv**2)
+            return np.asarray(rng.lognormal(-variance / 2, np.sqrt(variance), BLOCK))
+        return (parts.fixed_s if name == "fixed" else parts.per_invocation_s).sample(rng, BLOCK)
+
+
+class Invoker:
+    """The function as one lane invokes it: its cost, its faults and the life of its environment."""
+
+    def __init__(self, scenario: Scenario, replication: int, shard: int, plan: Plan, log: ShardLog) -> None:
+        self.plan, self.cost, self.log, self.shard = plan, plan.cost, log, shard
+        self.draws = Draws(scenario, replication, shard)
+        self.fault_key = address_key(scenario.run.seed, replication, Purpose.FAULTS)
+        self.environments = 0
+        self.created_us = self.last_end_us = 0
+        self.was_reset = False
+
+    def invoke(self, now_us: int, batch: int, attempt: int, first: int, end: int) -> Run:
+        """The invocation of records *first* up to *end* that starts at *now_us*."""
+        before_us, inside_us = self._initialisation(now_us)
+        failing, factor, hangs, crashes, fails, for_ever = self._faults(now_us, batch, attempt)
+        log_events = self.log.amount("log_events", first, end)
+        needed_us = self._needed_us(batch, attempt, first, end, log_events, failing, factor)
+        kind, duration_us = outcome(needed_us + inside_us, self.plan.timeout_us, hangs, crashes, fails)
+        self.was_reset = kind in (TIMEOUT, CRASH)
+        self.last_end_us = now_us + self.plan.overhead_us + before_us + duration_us
+        slow = factor == 1.0 and not failing and not self.cost.redraw and times_out(needed_us, self.plan.timeout_us)
+        return Run(before_us, duration_us, kind, self.log.amount("data_bytes", first, end), log_events, slow or for_ever)
+
+    def _initialisation(self, now_us: int) -> tuple[int, int]:
+        """Initialisation before the run and inside it (aws:M11, M16)."""
+        plan = self.plan
+        if not plan.cold_starts:
+            return 0, 0
+        if self.was_reset:
+            self.environments += 1
+            self.created_us = now_us
+            return 0, self.draws.cold_start_us(self.environments - 1)
+        if not is_cold(self.environments, now_us, self.last_end_us, self.created_us, plan.idle_us, plan.max_age_us):
+            return 0, 0
+        self.environments += 1
+        self.created_us = now_us
+        return init_phases(self.draws.cold_start_us(self.environments - 1), plan.init_limit_us)
+
+    def _faults(self, now_us: int, batch: int, attempt: int) -> tuple[bool, float, bool, bool, bool, bool]:
+        """Faults that strike this attempt: calls fail, slowness, hang, crash, error, and whether for ever."""
+        failing, factor, hangs, crashes, fails, for_ever = False, 1.0, False, False, False, False
+        for number, fault in enumerate(self.plan.faults):
+            u = uniform(self.fault_key, self.shard, batch, attempt, number) if fault.probability < 1.0 else 0.0
+            if not fault_strikes(now_us, fault.from_us, fault.to_us, fault.probability, u):
+                continue
+            failing |= fault.kind == CALL_FAILS
+            factor *= fault.factor if fault.kind == SLOW else 1.0
+            hangs |= fault.kind == TIMEOUT
+            crashes |= fault.kind == CRASH
+            fails |= fault.kind == ERROR
+            ends_batch = fault.kind in (TIMEOUT, CRASH, ERROR)
+            for_ever |= ends_batch and fault.to_us == OFF and fault.probability >= 1.0
+        return failing, factor, hangs, crashes, fails, for_ever
+
+    def _needed_us(
+        self, batch: int, attempt: int, first: int, end: int, log_events: int, failing: bool, factor: float
+    ) -> int:
+        """Time the run would take if nothing stopped it."""
+        cost, log = self.cost, self.log
+        whole_us, fixed_us, per_invocation_us, noise, calls_us = cost.whole_us, cost.fixed_us, cost.per_invocation_us, 1.0, 0.0
+        if cost.draws:
+            redrawn = attempt if cost.redraw else 0
+            for name in cost.draws:
+                drawn = self.draws.of_batch("calls_failing" if name == "calls" and failing else name, batch, redrawn)
+                if name == "whole":
+                    whole_us = drawn * 1e6
+                elif name == "fixed":
+                    fixed_us = drawn * 1e6
+                elif name == "per_invocation":
+                    per_invocation_us = drawn * 1e6
+                elif name == "noise":
+                    noise = drawn
+                else:
+                    calls_us = drawn
+        if self.plan.calls:
+            calls_us += log.amount("call_failing_us" if failing else "call_us", first, end)
+        body_bytes = log.amount("body_bytes", first, end) if cost.reads_body else 0
+        own_us = log.amount("cpu_us", first, end)
+        measured_us, waiting_us = 0.0, fixed_us + calls_us
+        if cost.measured:
+            measured_us = work_us(
+                fixed_us, per_invocation_us, cost.per_record_us, cost.per_log_event_us, cost.per_mib_us,
+                end - first, log_events, body_bytes, 0,
+            )  # fmt: skip
+            cpu_us, waiting_us = float(own_us), calls_us
+        else:
+            cpu_us = work_us(
+                0.0, per_invocation_us, cost.per_record_us, cost.per_log_event_us, cost.per_mib_us,
+                end - first, log_events, body_bytes, own_us,
+            )  # fmt: skip
+        return run_us(
+            whole_us, waiting_us, measured_us, cpu_us, cost.cpu_fraction, cost.reference_share, cost.share, cost.mode,
+            cost.period_us, noise, factor,
+        )  # fmt: skip

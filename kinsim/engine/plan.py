@@ -1,0 +1,183 @@
+"""What an engine gets to know of a scenario: plain numbers in whole microseconds and bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kinsim.engine.admission import Limits
+from kinsim.system import function as function_rules
+from kinsim.system.event_source_mapping import Backoff
+from kinsim.system.function import DurationParts, cpu_share
+
+if TYPE_CHECKING:
+    from kinsim.scenario import Scenario
+    from kinsim.system.function import Function
+
+NO_LIMIT = 1 << 62
+"""Stands for a limit that is off where a rule takes a minimum."""
+
+OFF = -1
+"""Stands for a limit that is off where a rule tests for it."""
+
+ITERATOR_AGE = {"invoke_start": 0, "invoke_end": 1, "batch_received": 2}
+CPU = {
+    "quota": function_rules.QUOTA,
+    "proportional": function_rules.PROPORTIONAL,
+    "unlimited": function_rules.UNLIMITED,
+}
+FAULT = {
+    "error": function_rules.ERROR,
+    "timeout": function_rules.TIMEOUT,
+    "crash": function_rules.CRASH,
+    "call_fails": function_rules.CALL_FAILS,
+    "slow": function_rules.SLOW,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A back-off in microseconds."""
+
+    base_us: float
+    factor: float
+    cap_us: float
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """A fault in plain numbers; to_us is OFF where it never ends."""
+
+    kind: int
+    from_us: int
+    to_us: int
+    probability: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an invocation costs in time, in microseconds; see `kinsim.system.function.run_us`."""
+
+    measured: bool
+    """Whether the parts below were measured at a reference memory (then `cpu_fraction` of them is CPU time)."""
+    whole_us: float
+    fixed_us: float
+    per_invocation_us: float
+    per_record_us: float
+    per_log_event_us: float
+    per_mib_us: float
+    cpu_fraction: float
+    reference_share: float
+    share: float
+    mode: int
+    period_us: float
+    reads_body: bool
+    reads_log_events: bool
+    draws: tuple[str, ...]
+    redraw: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One pipeline in plain numbers."""
+
+    duration_us: int
+    drained: bool
+    shard_count: int
+    limits: Limits
+    retention_us: int
+    trim_us: int
+    put_to_get_us: int
+    read_limit_per_s: int
+    batch_size: int
+    payload_limit: int
+    poll_interval_us: int
+    behind_interval_us: int
+    random_phase: bool
+    read_ahead_bytes: int
+    one_batch_per_poll: bool
+    overhead_us: int
+    retry_waits: Waits | None
+    throttle_waits: Waits | None
+    concurrency: int
+    timeout_us: int
+    cost: Cost
+    calls: bool
+    faults: tuple[PlannedFault, ...]
+    init_limit_us: int
+    idle_us: int
+    max_age_us: int
+    cold_starts: bool
+
+
+def plan(scenario: Scenario) -> Plan:
+    """The plain numbers of *scenario*."""
+    stream, mapping, function, run = scenario.stream, scenario.event_source_mapping, scenario.function, scenario.run
+    read_limit = scenario.profile_data.constant("read_bytes_per_s") if stream.enforce_read_limits else OFF
+    concurrency = scenario.account.concurrent_executions
+    return Plan(
+        duration_us=_us(run.duration_s),
+        drained=run.until == "drained",
+        shard_count=stream.shard_count,
+        limits=Limits.of(stream),
+        retention_us=_us(stream.retention_period_s, NO_LIMIT),
+        trim_us=_us(stream.trim_granularity_s),
+        put_to_get_us=_us(stream.put_to_get_delay_s),
+        read_limit_per_s=int(read_limit),
+        batch_size=mapping.batch_size,
+        payload_limit=NO_LIMIT if mapping.payload_limit_bytes is None else mapping.payload_limit_bytes,
+        poll_interval_us=_us(mapping.poll_interval_s),
+        behind_interval_us=1_000_000 // mapping.polls_per_second_behind,
+        random_phase=mapping.poll_phase == "random",
+        read_ahead_bytes=NO_LIMIT if mapping.read_ahead_bytes is None else mapping.read_ahead_bytes,
+        one_batch_per_poll=mapping.behind == "one_batch_per_poll",
+        overhead_us=_us(mapping.dispatch_overhead_s),
+        retry_waits=_waits(mapping.retry_backoff),
+        throttle_waits=_waits(mapping.throttle_backoff),
+        concurrency=NO_LIMIT if concurrency is None else concurrency,
+        timeout_us=_us(function.timeout_s, OFF),
+        cost=_cost(function, int(scenario.profile_data.constant("mb_per_vcpu"))),
+        calls=bool(function.calls),
+        faults=tuple(
+            PlannedFault(FAULT[f.kind], _us(f.from_s), _us(f.to_s, OFF), f.probability, f.factor) for f in function.faults
+        ),
+        init_limit_us=_us(function.init_limit_s, OFF),
+        idle_us=_us(function.environment.idle_s, OFF),
+        max_age_us=_us(function.environment.max_age_s, OFF),
+        cold_starts=function.cold_start_s is not None,
+    )
+
+
+def _us(seconds: float | None, absent: int = 0) -> int:
+    return absent if seconds is None else round(seconds * 1e6)
+
+
+def _waits(backoff: Backoff | str) -> Waits | None:
+    if isinstance(backoff, str):
+        return None
+    return Waits(backoff.base_s * 1e6, backoff.factor, backoff.cap_s * 1e6, backoff.jitter)
+
+
+def _cost(function: Function, mb_per_vcpu: int) -> Cost:
+    parts = function.duration if isinstance(function.duration, DurationParts) else None
+    reference = None if parts is None else parts.reference_memory_mb
+    return Cost(
+        measured=reference is not None,
+        whole_us=0.0 if isinstance(function.duration, DurationParts) else (function.duration.constant or 0.0) * 1e6,
+        fixed_us=0.0 if parts is None else (parts.fixed_s.constant or 0.0) * 1e6,
+        per_invocation_us=0.0 if parts is None else (parts.per_invocation_s.constant or 0.0) * 1e6,
+        per_record_us=0.0 if parts is None else parts.per_record_s * 1e6,
+        per_log_event_us=0.0 if parts is None else parts.per_log_event_s * 1e6,
+        per_mib_us=0.0 if parts is None else parts.per_mib_s * 1e6,
+        cpu_fraction=0.0 if parts is None else parts.cpu_fraction or 0.0,
+        reference_share=1.0 if reference is None else cpu_share(reference, mb_per_vcpu),
+        share=cpu_share(function.memory_size_mb, mb_per_vcpu),
+        mode=CPU[function.cpu],
+        period_us=function.cpu_period_s * 1e6,
+        reads_body=parts is not None and parts.per_mib_s > 0,
+        reads_log_events=parts is not None and parts.per_log_event_s > 0,
+        draws=function_rules.batch_draws_needed(function),
+        redraw=function.redraw == "each_attempt",
+    )

@@ -1,0 +1,135 @@
+"""What the event source mapping has read of a shard: GetRecords calls, computed when something depends on them."""
+
+from __future__ import annotations
+
+from kinsim.engine.plan import NO_LIMIT, OFF, Plan
+from kinsim.engine.shard_log import ShardLog
+from kinsim.engine.tables import THROTTLED
+from kinsim.system.event_source_mapping import next_poll_us, poll_at_or_after, reads_ahead
+from kinsim.system.stream import (
+    GET_RECORDS_MAX_BYTES,
+    GET_RECORDS_MAX_RECORDS,
+    may_read,
+    read_level_after,
+    read_level_at,
+)
+
+
+class Reader:
+    """The mapping's place in one shard: records before *head* are taken, those before *read* are in its buffer.
+
+    Polls happen whether or not anything waits for them, but nothing depends on one until a batch is
+    to be formed; so they are made up for then, in order, each as it was at its own instant.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_allowance_us",
+        "_behind",
+        "_last_us",
+        "_resume_us",
+        "batch_limit",
+        "head",
+        "log",
+        "phase_us",
+        "plan",
+        "polls",
+        "read",
+        "shard",
+    )
+
+    def __init__(self, shard: int, plan: Plan, log: ShardLog, phase_us: int, polls: list[int]) -> None:
+        """*polls* is where rows of the table POLL go, one number after another."""
+        self.shard, self.plan, self.log, self.phase_us, self.polls = shard, plan, log, phase_us, polls
+        self.head = self.read = 0
+        self.batch_limit = plan.batch_size if plan.one_batch_per_poll else NO_LIMIT
+        self._last_us = phase_us - plan.poll_interval_us
+        self._resume_us = 0
+        self._behind = False
+        self._allowance = self._allowance_us = 0
+
+    def catch_up(self, now_us: int, idle: bool) -> None:
+        """Make up for all polls due by *now_us*; *idle*: nothing is in flight for this shard since the last call."""
+        plan, log = self.plan, self.log
+        if plan.poll_interval_us == 0:
+            self.read = max(self.read, log.arrived_by(now_us - plan.put_to_get_us))
+            return
+        while self._polls_on(idle):
+            if self.read >= log.end:
+                return
+            due_us = self._due_us()
+            if due_us > now_us:
+                return
+            self._poll(due_us)
+        self._resume_us = now_us + 1
+
+    def next_look_us(self, now_us: int) -> int | None:
+        """When the mapping can next see a record that it has not read; None if none is stored yet."""
+        if self.read >= self.log.end:
+            return None
+        if self.plan.poll_interval_us == 0:
+            return max(now_us, self.log.arrival_us(self.read) + self.plan.put_to_get_us)
+        return max(now_us, self._due_us())
+
+    def rest_until(self, until_us: int, idle: bool) -> None:
+        """Account for the calls before *until_us*, empty ones too; the log is complete up to then."""
+        self.catch_up(until_us - 1, idle)
+        if self.plan.poll_interval_us and self._polls_on(idle):
+            self._empty_calls(until_us)
+
+    def _polls_on(self, idle: bool) -> bool:
+        """Whether the mapping polls, with what it has in its buffer."""
+        plan = self.plan
+        if plan.one_batch_per_poll and not idle:
+            return False
+        buffered = self.read - self.head
+        size = self.log.amount("data_bytes", self.head, self.read) if buffered and plan.read_ahead_bytes != NO_LIMIT else 0
+        return reads_ahead(size, buffered, idle, plan.read_ahead_bytes)
+
+    def _due_us(self) -> int:
+        """Next poll that finds the first unread record."""
+        plan = self.plan
+        due_us = next_poll_us(self._last_us, self._behind, self.phase_us, plan.poll_interval_us, plan.behind_interval_us)
+        visible_us = self.log.arrival_us(self.read) + plan.put_to_get_us
+        earliest_us = max(visible_us, self._resume_us)
+        if earliest_us <= due_us:
+            return due_us
+        if self._behind and visible_us <= self._resume_us and plan.behind_interval_us < plan.poll_interval_us:
+            return self._resume_us
+        return poll_at_or_after(earliest_us, self.phase_us, plan.poll_interval_us)
+
+    def _poll(self, at_us: int) -> None:
+        """One GetRecords call that finds records."""
+        plan, log = self.plan, self.log
+        if not self._behind:
+            self._empty_calls(at_us)
+        self._last_us = at_us
+        if plan.read_limit_per_s != OFF:
+            self._allowance = read_level_at(self._allowance, self._allowance_us, at_us, plan.read_limit_per_s)
+            self._allowance_us = at_us
+            if not may_read(self._allowance, plan.read_limit_per_s):
+                self._behind = True
+                self.polls += (self.shard, at_us, 1, THROTTLED, 0, 0)
+                return
+        visible = log.arrived_by(at_us - plan.put_to_get_us)
+        stop = min(visible, self.read + min(GET_RECORDS_MAX_RECORDS, self.batch_limit))
+        size = log.amount("data_bytes", self.read, stop)
+        if size > GET_RECORDS_MAX_BYTES:
+            stop = min(stop, max(self.read + 1, log.within("data_bytes", self.read, GET_RECORDS_MAX_BYTES)))
+            size = log.amount("data_bytes", self.read, stop)
+        if plan.read_limit_per_s != OFF:
+            self._allowance = read_level_after(self._allowance, size, plan.read_limit_per_s)
+        self.polls += (self.shard, at_us, 1, stop - self.read, size, at_us - log.arrival_us(stop - 1))
+        self.read = stop
+        self._behind = stop < visible
+
+    def _empty_calls(self, until_us: int) -> None:
+        """Calls after the last one and before *until_us* that found nothing."""
+        interval_us = self.plan.poll_interval_us
+        first_us = poll_at_or_after(max(self._last_us + 1, self._resume_us), self.phase_us, interval_us)
+        if first_us >= until_us:
+            return
+        calls = (until_us - 1 - first_us) // interval_us + 1
+        self.polls += (self.shard, first_us, calls, 0, 0, 0)
+        self._last_us = first_us + (calls - 1) * interval_us
+        self._behind = False

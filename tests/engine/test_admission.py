@@ -1,0 +1,162 @@
+"""The stream's door against records offered one by one to a bucket kept in exact fractions."""
+
+import heapq
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kinsim.engine import admission
+from kinsim.engine.admission import Door, Limits, single_rows
+from kinsim.engine.draws import uniform
+from kinsim.engine.tables import Rows
+from kinsim.rule import compiled
+from kinsim.system.producer import BACKOFF, FULL, NO_JITTER, NO_RETRY, RetryPlan, may_retry, retry_delay_us
+from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET
+
+NO_PLAN = RetryPlan(NO_RETRY, 1, 0, 0, NO_JITTER, -1)
+KEY = 77
+
+
+def limits(limiter=TOKEN_BUCKET, records_per_s=10, bytes_per_s=10**6, depth=None, consumes=False, largest=-1):
+    return Limits(
+        limiter, bytes_per_s, records_per_s, bytes_per_s * MICRO, (depth or records_per_s) * MICRO, consumes, largest
+    )
+
+
+def rows_of(specification):
+    """Rows from (gap in us, records, width in us, bytes of each)."""
+    rows = Rows.empty(len(specification))
+    at_us = 0
+    for row, (gap, count, width, size) in enumerate(specification):
+        at_us += gap
+        rows.time_us[row], rows.count[row], rows.data_bytes[row] = at_us, count, count * size
+        if width and count > 1:
+            rows.step_numerator[row], rows.step_denominator[row] = width, count
+        rows.index[row] = int(rows.count[:row].sum())
+        at_us += width
+    return rows
+
+
+def one_by_one(rows, limit, plan):
+    """(offers, accepted arrivals, dropped) of a bucket in exact arithmetic, record by record."""
+    heap = []
+    single = single_rows(rows)
+    for row in range(len(single)):
+        size = int(single.data_bytes[row] // single.count[row])
+        for inside in range(int(single.count[row])):
+            heap.append((int(single.time_us[row]), int(single.index[row]), inside, 0, int(single.time_us[row]), 0, size))
+    heapq.heapify(heap)
+    tokens, byte_tokens, since = Fraction(limit.records_capacity, MICRO), Fraction(limit.bytes_capacity, MICRO), 0
+    offers, accepted, dropped = 0, [], 0
+    while heap:
+        now, index, inside, attempts, first_us, previous, size = heapq.heappop(heap)
+        offers += 1
+        tokens = min(Fraction(limit.records_capacity, MICRO), tokens + Fraction((now - since) * limit.records_per_s, MICRO))
+        byte_tokens = min(
+            Fraction(limit.bytes_capacity, MICRO), byte_tokens + Fraction((now - since) * limit.bytes_per_s, MICRO)
+        )
+        since = now
+        if tokens >= 1 and byte_tokens >= size:
+            tokens, byte_tokens = tokens - 1, byte_tokens - size
+            accepted.append(now)
+            continue
+        if limit.rejected_consumes:
+            tokens, byte_tokens = max(Fraction(0), tokens - 1), max(Fraction(0), byte_tokens - size)
+        u = uniform(KEY, 0, index, inside, attempts)
+        wait = retry_delay_us(plan.kind, attempts + 1, plan.base_us, plan.cap_us, plan.jitter, u, previous)
+        if plan.kind != NO_RETRY and may_retry(attempts + 1, plan.max_attempts, now + wait - first_us, plan.give_up_after_us):
+            heapq.heappush(heap, (now + wait, index, inside, attempts + 1, first_us, wait, size))
+        else:
+            dropped += 1
+    return offers, accepted, dropped
+
+
+def through_door(rows, limit, plan, window_us):
+    """The same by the door, window by window."""
+    door = Door(0, limit, [plan], KEY)
+    offers, accepted, dropped, start = 0, [], 0, 0
+    while start <= int(rows.time_us.max()) or door.next_retry_us() is not None:
+        here = (rows.time_us >= start) & (rows.time_us < start + window_us)
+        stored, account = door.offer(rows.take(here), start + window_us)
+        for row in range(len(stored)):
+            for i in range(int(stored.count[row])):
+                moved = (i * stored.step_numerator[row] + stored.step_offset[row]) // stored.step_denominator[row]
+                accepted.append(int(stored.time_us[row] + moved))
+        for part in account:
+            offers += int(part.offered.sum())
+            dropped += int(part.dropped.sum())
+        start += window_us
+    return offers, accepted, dropped
+
+
+SPECIFICATION = st.lists(
+    st.tuples(st.integers(0, 300_000), st.integers(1, 12), st.just(0), st.integers(0, 60)), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SPECIFICATION, st.booleans(), st.sampled_from([NO_JITTER, FULL, None]), st.integers(1, 30))
+def test_door_decides_as_a_bucket_in_exact_fractions(specification, consumes, jitter, depth):
+    plan = NO_PLAN if jitter is None else RetryPlan(BACKOFF, 4, 40_000, 400_000, jitter, -1)
+    rows = rows_of(specification)
+    limit = limits(bytes_per_s=500, depth=depth, consumes=consumes)
+    assert through_door(rows, limit, plan, 250_000) == one_by_one(rows, limit, plan)
+
+
+def test_spread_rows_are_admitted_record_by_record():
+    rows = rows_of([(0, 40, 2_000_000, 1)])
+    limit = limits()  # 20 records/s offered against 10/s with 10 in the bucket
+    assert through_door(rows, limit, NO_PLAN, 10**7) == one_by_one(rows, limit, NO_PLAN)
+
+
+def test_rows_pass_whole_where_nothing_is_rejected():
+    rows = rows_of([(0, 10, 0, 1), (500_000, 5, 0, 1)])
+    stored, (account,) = Door(0, limits(), [NO_PLAN], KEY).offer(rows, 10**6)
+    assert stored is rows
+    assert account.accepted is rows.count
+
+
+@pytest.mark.parametrize("offered, accepted", [(9, 9), (11, 10)])
+def test_fixed_seconds_count_from_the_start_of_the_run(offered, accepted):
+    rows = rows_of([(1_999_999 - 1, offered, 0, 1), (2, 10, 0, 1)])
+    stored, _ = Door(0, limits(FIXED_SECOND), [NO_PLAN], KEY).offer(rows, 3 * 10**6)
+    assert list(stored.count) == [accepted, 10]
+
+
+def test_fixed_second_spans_windows():
+    door = Door(0, limits(FIXED_SECOND), [NO_PLAN], KEY)
+    first, _ = door.offer(rows_of([(100, 6, 0, 1)]), 500_000)
+    second, account = door.offer(rows_of([(600_000, 6, 0, 1)]), 10**6)
+    assert (int(first.count.sum()), int(second.count.sum()), int(account[0].dropped.sum())) == (6, 4, 2)
+
+
+def test_a_record_above_the_largest_size_is_refused_for_good():
+    plan = RetryPlan(BACKOFF, -1, 1_000, 1_000, NO_JITTER, -1)
+    door = Door(0, limits(largest=50, bytes_per_s=10**6), [plan], KEY)
+    stored, (account,) = door.offer(rows_of([(0, 2, 0, 51), (5, 1, 0, 50)]), 10**6)
+    assert list(stored.count) == [1]
+    assert list(account.dropped) == [2, 0]
+    assert door.next_retry_us() is None
+
+
+def test_lag_grows_by_the_wait_of_a_retry():
+    plan = RetryPlan(BACKOFF, 3, 150_000, 150_000, NO_JITTER, -1)
+    door = Door(0, limits(records_per_s=10, depth=1), [plan], KEY)
+    stored, _ = door.offer(rows_of([(0, 2, 0, 1)]), 10**6)
+    assert list(stored.time_us) == [0, 150_000]
+    assert list(stored.lag_us) == [0, 150_000]
+
+
+def test_compiled_loop_decides_the_same(monkeypatch):
+    generator = np.random.default_rng(5)
+    rows = rows_of([(int(g), int(c), 0, int(s)) for g, c, s in generator.integers([0, 1, 0], [90_000, 9, 60], (400, 3))])
+    plan = RetryPlan(BACKOFF, 6, 40_000, 900_000, FULL, 3_000_000)
+    limit = limits(records_per_s=60, bytes_per_s=1_500)
+    plain = through_door(rows, limit, plan, 10**6)
+    monkeypatch.setattr(admission, "WORTH_COMPILING", 0)
+    assert compiled(admission._take_in_order) is not admission._take_in_order
+    assert through_door(rows, limit, plan, 10**6) == plain
+    assert plain[2] > 0 and plain[0] > len(rows)
