@@ -271,8 +271,8 @@ def _size_help(value: str, match: re.Match[str] | None) -> str:
             return f"write {match[1]} B"
         if unit.rstrip("b") in by_letter:
             ten, two = by_letter[unit.rstrip("b")]
-            power = {"k": 1, "m": 2, "g": 3, "t": 4}[unit[0]]
-            return f"write {match[1]} {ten} (1000^{power} bytes) or {match[1]} {two} (1024^{power} bytes)"
+            each = f"a {ten} is {SIZE_UNITS[ten]:,} bytes, a {two} {SIZE_UNITS[two]:,}"
+            return f"write {match[1]} {ten} or {match[1]} {two} ({each})"
     return "write for example 900 B, 1 kB, 256 KiB or 1 MiB"
 
 

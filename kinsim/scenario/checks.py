@@ -1,0 +1,153 @@
+"""What a profile lacks, which ranges it has, and what this version cannot simulate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kinsim import limits as bounds
+from kinsim.errors import Problem, SettingError
+from kinsim.scenario.paths import find, hint_word
+from kinsim.scenario.profiles import Limit, Profile, first_with, value_text
+from kinsim.scenario.tree import NOWHERE, Node, dotted
+from kinsim.scenario.tree import Path as Steps
+from kinsim.scenario.unbuilt import ADVICE, NOT_YET, UNBUILT, is_off, places
+
+
+def check(document: Node, profile: Profile) -> list[Problem]:
+    """Everything that is wrong with the document whatever its types say."""
+    problems = [*_version(document), *_features(document, profile), *_limits(document, profile)]
+    seen = {problem.path for problem in problems}
+    problems += [problem for problem in _unbuilt(document) if problem.path not in seen]
+    return problems + _prices(document, profile)
+
+
+def _at(document: Node, steps: Steps, message: str, help: str = "") -> Problem:
+    """A problem with the value at *steps*; a value of the profile's is shown where the user might write it."""
+    node = document.find(steps)
+    mark = node.mark if node is not None else NOWHERE
+    if node is not None and node.origin is not None and node.origin.kind == "profile":
+        message = f"{message} (the default of {node.origin.label})"
+    up = list(steps)
+    while not mark.source.label and up:
+        up.pop()
+        above = document.find(up)
+        if above is not None:
+            mark = above.key or above.mark
+    if not up and mark.line:
+        mark = type(mark)(mark.source)
+    return mark.problem(message, dotted(steps), help)
+
+
+def _version(document: Node) -> list[Problem]:
+    node = document.child("kinsim")
+    if node is None:
+        return [
+            _at(
+                document, ("kinsim",), "`kinsim: 1` is missing", "the first line of a scenario says which format it has"
+            )
+        ]
+    if node.value != 1 or isinstance(node.value, bool):
+        return [_at(document, ("kinsim",), f"got {node.plain()!r}: this version reads format 1", "write kinsim: 1")]
+    return []
+
+
+def _features(document: Node, profile: Profile) -> list[Problem]:
+    problems = []
+    for path, feature in profile.features.items():
+        if feature.available:
+            continue
+        for steps in places(document, path):
+            node = document.find(steps)
+            value = node.plain() if node is not None else None
+            if is_off(path, value) or (feature.off is not None and value == feature.off):
+                continue
+            known = find(steps)
+            if known is not None and known.allowed() and isinstance(value, str) and value not in known.allowed():
+                continue  # a wrong word is reported as such
+            message = f"got {_shown(value)}, but profile {profile.name} has no {feature.name}"
+            problems.append(_at(document, steps, message, _since(document, path, feature.since)))
+    return problems
+
+
+def _since(document: Node, path: str, since: str) -> str:
+    first = first_with(path)
+    line = document.child("profile")
+    where = f" (line {line.mark.line})" if line is not None and line.mark.line else ""
+    help = f"since {since}"
+    if first is not None:
+        help += f", in profile {first.name}; set `profile: {first.name}`{where} or remove this line"
+    if path in UNBUILT:
+        help += f"; it {NOT_YET} either"
+    return help
+
+
+def _limits(document: Node, profile: Profile) -> list[Problem]:
+    problems = []
+    for path, limit in profile.limits.items():
+        for steps in places(document, path):
+            node = document.find(steps)
+            if node is None or isinstance(node.value, (dict, list)):
+                continue
+            message = _outside(node.value, limit, path)
+            if message:
+                problems.append(_at(document, steps, f"got {_shown(node.value)}, {message}", _who(profile, limit)))
+    return problems
+
+
+def _outside(value: Any, limit: Limit, path: str) -> str:
+    if value is None or value == "unlimited":
+        return f"but the limit is {limit.high}"
+    if path in UNBUILT and is_off(path, value):
+        return ""
+    try:
+        number, low, high = limit.parse(value), limit.parse(limit.low), limit.parse(limit.high)
+        step = limit.parse(limit.step) if limit.step is not None else 0
+    except SettingError:
+        return ""  # reported with its own message
+    if low == high != number:
+        return f"but it is {limit.low} and cannot be changed"
+    if number < low:
+        return f"which is below {limit.low}"
+    if number > high:
+        return f"which is above {limit.high}"
+    if step and abs((number - low) / step - round((number - low) / step)) > 1e-9:
+        return f"which is not {limit.low} plus a multiple of {limit.step}"
+    return ""
+
+
+def _who(profile: Profile, limit: Limit) -> str:
+    note = f", {limit.note}" if limit.note else ""
+    return f"profile {profile.name} accepts {limit.text} ({limit.source}, {limit.date}{note})"
+
+
+def _unbuilt(document: Node) -> list[Problem]:
+    problems = []
+    for path in UNBUILT:
+        for steps in places(document, path):
+            node = document.find(steps)
+            value = node.plain() if node is not None else None
+            if not is_off(path, value):
+                name = dotted(steps) if isinstance(value, (dict, list)) else f"{steps[-1]} {_shown(value)}"
+                problems.append(_at(document, steps, f"{name} {NOT_YET}", ADVICE.get(path, "remove this setting")))
+    return problems[: bounds.PROBLEMS]
+
+
+def _prices(document: Node, profile: Profile) -> list[Problem]:
+    prices = document.find(("cost", "prices"))
+    if prices is None or not isinstance(prices.value, dict):
+        return []
+    problems = []
+    for name, node in prices.value.items():
+        steps = ("cost", "prices", name)
+        if not profile.has_price(name):
+            problems.append(_at(document, steps, f"unknown price {name!r}", hint_word(name, list(profile.prices))))
+        elif isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
+            problems.append(_at(document, steps, f"got {_shown(node.value)}, not a number of USD"))
+        elif not 0 <= node.value < float("inf"):
+            problems.append(_at(document, steps, f"got {_shown(node.value)}: a price is 0 or more"))
+    return problems
+
+
+def _shown(value: Any) -> str:
+    text = value_text(value) if not isinstance(value, str) else value
+    return text if len(text) <= 80 else text[:79] + "…"

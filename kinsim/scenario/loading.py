@@ -1,0 +1,282 @@
+"""From a file, or from text, to a scenario; and from a scenario to one that differs in some settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kinsim import limits
+from kinsim.errors import ConfigError, Problem, SettingError
+from kinsim.scenario.checks import check
+from kinsim.scenario.files import read_text
+from kinsim.scenario.model import Scenario
+from kinsim.scenario.names import canonical, canonical_key, converted, renamed_value
+from kinsim.scenario.paths import canonical_steps, hint_key, split, top_keys
+from kinsim.scenario.problems import problems_of
+from kinsim.scenario.profiles import is_path
+from kinsim.scenario.resolve import Layers, merge, resolved
+from kinsim.scenario.tree import Mark, Node, Origin, Source, Tree
+from kinsim.scenario.tree import Path as Steps
+from kinsim.scenario.unbuilt import UNBUILT, is_off
+from kinsim.scenario.written import fill_defaults
+from kinsim.scenario.yaml12 import read_tree
+
+Changes = Mapping[str, Any] | Sequence[str] | Iterable[tuple[str, Any]]
+
+SWEEP_KEYS = {"base", "axes", "points", "any_of", "set"}
+
+
+def load(path: str | Path, overrides: Changes = ()) -> Scenario:
+    """The scenario in the file at *path*, with settings replaced by *overrides*.
+
+    *overrides* is a mapping from dotted paths to values, or texts such as ``"stream.shards=16"`` as they stand on
+    the command line.  Raises ConfigError with every problem.
+    """
+    path = Path(path)
+    return parse(read_text(path), str(path), path.parent, overrides)
+
+
+def parse(text: str, file: str = "<text>", base_dir: str | Path | None = None, overrides: Changes = ()) -> Scenario:
+    """The scenario in *text*; *file* names it in messages, names of files are relative to *base_dir*."""
+    folder = Path(base_dir) if base_dir is not None else Path()
+    tree = read_tree(text, file)
+    if tree.root.value is None and not tree.problems:
+        help = "`kinsim init` writes a scenario to start from"
+        raise ConfigError(Problem(file=file, message="the file is empty", help=help))
+    root = _expanded(tree, folder, folder, ())
+    changes, problems = _changes(overrides)
+    layers = Layers(root, changes, file, folder)
+    return build(layers, [*tree.problems, *problems])
+
+
+def changed(scenario: Scenario, changes: Changes, more: Mapping[str, Any]) -> Scenario:
+    """*scenario* with some settings replaced; see :meth:`Scenario.with_`."""
+    found, problems = _changes(changes)
+    also, wrong = _changes(more)
+    if problems or wrong:
+        raise ConfigError([*problems, *wrong])
+    before = scenario._layers
+    return build(Layers(before.file, (*before.changes, *found, *also), before.label, before.base_dir))
+
+
+def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
+    """The scenario that *layers* make; raises ConfigError with *problems* and all that are found besides."""
+    found = list(problems)
+    try:
+        document, profile = resolved(layers)
+    except ConfigError as error:
+        raise ConfigError([*found, *error.problems]) from None
+    found += check(document, profile)
+    reported = {problem.path for problem in found}
+    values = _values(document)
+    scenario = None
+    try:
+        scenario = Scenario.model_validate(values, context={"base_dir": str(layers.base_dir)})
+    except ValidationError as error:
+        found += [each for each in problems_of(error, document) if each.path not in reported]
+    if found or scenario is None:
+        raise ConfigError(found[: limits.PROBLEMS])
+    per_mb, prices = scenario.bytes_per_mb, scenario.cost.prices
+    scenario._layers = layers
+    scenario._base_dir = layers.base_dir
+    scenario._profile_data = profile.adapted(per_mb, prices)
+    scenario._document = fill_defaults(document, scenario)
+    return scenario
+
+
+# -- the file and what it extends ----------------------------------------------------------------------------
+
+
+def _expanded(tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...]) -> Node:
+    """The document of *tree*, which lies in *folder*, laid upon those that it extends."""
+    if not isinstance(tree.root.value, dict):
+        what = "a list" if isinstance(tree.root.value, list) else "plain text"
+        help = "a scenario begins with kinsim: 1 and has keys such as workload, stream and function"
+        raise ConfigError([*tree.problems, tree.root.mark.problem(f"expected settings, found {what}", help=help)])
+    _refuse_sweep(tree)
+    root = canonical(tree)
+    assert isinstance(root.value, dict)
+    extends = root.value.pop("extends", None)
+    _unknown_keys(tree, root)
+    if folder != base_dir:
+        root = _moved_files(root, folder, base_dir)
+    base: Node | None = None
+    for name in _extended(extends, tree):
+        part = _extended_file(name, tree, folder, base_dir, above)
+        if part is not None:
+            base = part if base is None else merge(base, part)
+    return root if base is None else merge(base, root)
+
+
+def _refuse_sweep(tree: Tree) -> None:
+    assert isinstance(tree.root.value, dict)
+    found = SWEEP_KEYS & set(tree.root.value)
+    if {"axes", "points", "any_of"} & found and "workload" not in tree.root.value:
+        raise ConfigError(tree.root.mark.problem("this is a sweep, not a scenario", help="run it with `kinsim sweep`"))
+
+
+def _unknown_keys(tree: Tree, root: Node) -> None:
+    """Unknown top-level keys of files that are extended would else be blamed on the file that extends them."""
+    assert isinstance(root.value, dict)
+    allowed = top_keys()
+    for key in [key for key in root.value if key not in allowed and key not in UNBUILT]:
+        node = root.value.pop(key)
+        tree.problems.append(node.place.problem(f"unknown key {key!r}", key, hint_key(key, allowed)))
+
+
+def _extended(extends: Node | None, tree: Tree) -> list[Node]:
+    if extends is None or extends.value is None:
+        return []
+    items = extends.value if isinstance(extends.value, list) else [extends]
+    good = [each for each in items if isinstance(each.value, str) and each.value]
+    if len(good) < len(items):
+        help = "for example extends: [base.yaml, team.yaml]"
+        tree.problems.append(extends.mark.problem("extends names a file or a list of files", "extends", help))
+    return good
+
+
+def _extended_file(name: Node, tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...]) -> Node | None:
+    path = folder / str(name.value)
+    here = Path(os.path.abspath(tree.source.label))
+    target = Path(os.path.abspath(path))
+    chain = (*above, here)
+    if target in chain:
+        names = " → ".join(each.name for each in (*chain[chain.index(target) :], target))
+        tree.problems.append(name.mark.problem(f"the files extend each other in a circle: {names}", "extends"))
+        return None
+    if len(chain) >= limits.EXTENDS_DEPTH:
+        tree.problems.append(name.mark.problem("too many files extend each other", "extends"))
+        return None
+    try:
+        inner = read_tree(read_text(path), str(path))
+        if inner.root.value is None:
+            return Node({})
+        part = _expanded(inner, path.parent, base_dir, chain)
+    except ConfigError as error:
+        tree.problems.extend(
+            name.mark.problem(f"{each.file}: {each.message}", "extends", each.help) if not each.line else each
+            for each in error.problems
+        )
+        return None
+    tree.problems.extend(inner.problems)
+    return part
+
+
+def _moved_files(node: Node, folder: Path, base_dir: Path) -> Node:
+    """File names of an extended file, which are relative to it, made relative to the scenario."""
+    if isinstance(node.value, list):
+        return Node([_moved_files(each, folder, base_dir) for each in node.value], node.mark, node.key, node.origin)
+    if not isinstance(node.value, dict):
+        return node
+    children = {}
+    for key, child in node.value.items():
+        named = isinstance(child.value, str) and (key == "file" or (key == "profile" and is_path(child.value)))
+        if named and not os.path.isabs(str(child.value)):
+            name = os.path.relpath(folder / str(child.value), base_dir)
+            children[key] = Node(name, child.mark, child.key, child.origin)
+        else:
+            children[key] = _moved_files(child, folder, base_dir)
+    return Node(children, node.mark, node.key, node.origin)
+
+
+# -- single settings -----------------------------------------------------------------------------------------
+
+
+def _changes(changes: Changes) -> tuple[tuple[tuple[Steps, Node], ...], list[Problem]]:
+    """The places and values that *changes* name, and what is wrong with them."""
+    if isinstance(changes, str):
+        changes = [changes]
+    items: Iterable[Any] = changes.items() if isinstance(changes, Mapping) else changes
+    found: list[tuple[Steps, Node]] = []
+    problems: list[Problem] = []
+    for number, item in enumerate(items, 1):
+        try:
+            found.append(_from_text(item, number) if isinstance(item, str) else _from_python(*item))
+        except SettingError as error:
+            label = f"--set #{number} {item!r}" if isinstance(item, str) else ""
+            path = "" if isinstance(item, str) else str(item[0])
+            problems.append(Problem(file=label, path=path, message=error.message, help=error.help))
+        except ConfigError as error:
+            problems += error.problems
+    return tuple(found), problems
+
+
+def _from_text(text: str, number: int) -> tuple[Steps, Node]:
+    """The place and value of ``path=value``."""
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise SettingError("this is no setting", help="write path=value, for example stream.shards=16")
+    steps = canonical_steps(path.strip())
+    label = f"--set #{number} {text!r}"
+    try:
+        tree = read_tree(value, label, "--set")
+    except ConfigError as error:
+        message = error.problems[0].message
+        raise SettingError(
+            message, help="the value is read as YAML; text with special characters goes in quotes"
+        ) from None
+    if tree.problems:
+        raise SettingError(tree.problems[0].message, help=tree.problems[0].help)
+    mark = Mark(Source(label, kind="--set"))
+    return steps, _at_section(path, steps, Node.of(tree.root.plain(), mark))
+
+
+def _from_python(path: str, value: Any) -> tuple[Steps, Node]:
+    steps = canonical_steps(path)
+    mark = Mark(Source("", kind="python"))
+    if isinstance(value, Node):
+        return steps, _at_section(path, steps, value)
+    return steps, _at_section(path, steps, Node.of(_plain(value), mark, Origin("python", "python")))
+
+
+def _plain(value: Any) -> Any:
+    """Settings objects as what the file would hold."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(by_alias=True, exclude_none=True)
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def _at_section(path: str, steps: Steps, node: Node) -> Node:
+    if len(steps) == 2 and isinstance(steps[0], str):
+        return converted(steps[0], str(split(path)[-1]), node)
+    if len(steps) == 1 and isinstance(node.value, dict):
+        return renamed_value(str(steps[0]), node)
+    return node
+
+
+# -- what the settings see -----------------------------------------------------------------------------------
+
+
+def _values(document: Node) -> Any:
+    """The document as plain values for validation: ``unlimited`` is None, unbuilt settings that are off are gone."""
+    plain = _unlimited(document.plain())
+    known = set(Scenario.model_fields)
+    for key in [key for key in plain if key not in known and key in UNBUILT]:
+        del plain[key]
+    for path in UNBUILT:
+        section, _, key = path.partition(".")
+        inner = plain.get(section)
+        field = Scenario.model_fields.get(section)
+        model: Any = field.annotation if field is not None else None
+        if isinstance(inner, dict) and key in inner and hasattr(model, "model_fields") and is_off(path, inner[key]):
+            names = {each.alias or name for name, each in model.model_fields.items()}
+            if key not in names:
+                del inner[key]
+    return plain
+
+
+def _unlimited(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _unlimited(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_unlimited(item) for item in value]
+    return None if value == "unlimited" and key not in ("name", "description", "cpu") else value
+
+
+__all__ = ["build", "canonical_key", "changed", "load", "parse"]

@@ -1,0 +1,237 @@
+"""Precedence: profile, then ``extends``, then the file, then single settings; the later wins, place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kinsim import units
+from kinsim.errors import ConfigError, SettingError
+from kinsim.scenario.profiles import MIB, NEWEST, Entry, Profile, load_profile
+from kinsim.scenario.tree import Node, Origin, Scalar, dotted
+
+Steps = tuple[str | int, ...]
+
+DISTRIBUTION_KEYS = {
+    "distribution", "mean", "cv", "p50", "p99", "low", "high", "sd", "min", "max", "shape", "of", "file", "column",
+}  # fmt: skip
+REPLACED = {"partition_keys"}
+"""Mappings whose keys exclude each other: they replace, as lists do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What a scenario was made of, so that single settings can be changed later."""
+
+    file: Node
+    """The file and what it extends, under canonical names."""
+    changes: tuple[tuple[Steps, Node], ...] = ()
+    label: str = ""
+    base_dir: Path = Path()
+
+
+def merge(base: Node, over: Node, key: str | int = "") -> Node:
+    """*over* laid upon *base*: mappings merge, everything else replaces.
+
+    A mapping that names another model or distribution replaces the whole, since its keys mean other things.
+
+    >>> merge(Node.of({"a": 1, "b": {"c": 2}}), Node.of({"b": {"d": 3}})).plain()
+    {'a': 1, 'b': {'c': 2, 'd': 3}}
+    >>> merge(Node.of({"distribution": "gamma", "cv": 2}), Node.of({"distribution": "exponential"})).plain()
+    {'distribution': 'exponential'}
+    """
+    if not isinstance(base.value, dict) or not isinstance(over.value, dict) or _replaces(base, over, key):
+        return over
+    merged = dict(base.value)
+    for name, child in over.value.items():
+        below = merged.get(name)
+        merged[name] = child if below is None else merge(below, child, name)
+    return Node(merged, over.mark, over.key or base.key, over.origin)
+
+
+def _replaces(base: Node, over: Node, key: str | int) -> bool:
+    assert isinstance(base.value, dict)
+    assert isinstance(over.value, dict)
+    if key in REPLACED or "distribution" in over.value:
+        return True
+    if "distribution" in base.value and not set(over.value) <= DISTRIBUTION_KEYS:
+        return True
+    if key == "workload" and base.value and over.value and ("sources" in base.value) != ("sources" in over.value):
+        return True
+    for name in ("model", "kind", "mode"):
+        old, new = base.value.get(name), over.value.get(name)
+        if old is not None and new is not None and old.value != new.value:
+            return True
+    bounds = {"at_most", "at_least"}
+    return bool(
+        bounds & set(base.value) and bounds & set(over.value) and bounds & set(base.value) != bounds & set(over.value)
+    )
+
+
+def assign(root: Node, steps: Sequence[str | int], node: Node) -> Node:
+    """A tree in which *node* is laid upon what stands at *steps*; raises SettingError where nothing can stand there."""
+    if not steps:
+        return merge(root, node)
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        if not isinstance(root.value, list) or not 0 <= step < len(root.value):
+            number = len(root.value) if isinstance(root.value, list) else 0
+            raise SettingError(f"there is no item [{step}]: the list has {number}", help="items count from 0")
+        items = list(root.value)
+        items[step] = assign(items[step], rest, node)
+        return Node(items, root.mark, root.key, root.origin)
+    children = dict(root.value) if isinstance(root.value, dict) else {}
+    below = children.get(step)
+    if not rest:
+        placed = node if below is None else merge(below, node, step)
+        children[step] = Node(placed.value, placed.mark, node.key or node.mark, placed.origin)
+    else:
+        children[step] = assign(below if below is not None else Node({}, node.mark), rest, node)
+    return Node(children, root.mark, root.key, root.origin)
+
+
+def resolved(layers: Layers) -> tuple[Node, Profile]:
+    """The whole document, defaults included, and its profile; raises ConfigError."""
+    root = layers.file
+    for steps, node in layers.changes:
+        try:
+            root = assign(root, steps, node)
+        except SettingError as error:
+            raise ConfigError(node.mark.problem(error.message, dotted(steps), error.help)) from None
+    profile = _profile(root, layers.base_dir)
+    per_mb = root.child("bytes_per_mb")
+    bytes_per_mb = per_mb.value if per_mb is not None and type(per_mb.value) is int else MIB
+    document = _with_defaults(root, profile, bytes_per_mb)
+    assert isinstance(document.value, dict)
+    if "name" not in document.value:
+        stem = Path(layers.label).stem if layers.label and not layers.label.startswith("<") else "scenario"
+        document.value["name"] = Node(stem, origin=Origin("default", "name of the file"))
+    if "profile" not in document.value:
+        document.value["profile"] = Node(NEWEST, origin=Origin("default", "the newest profile"))
+    return document, profile
+
+
+def _profile(root: Node, base_dir: Path) -> Profile:
+    named = root.child("profile")
+    if named is None:
+        return load_profile(NEWEST)
+    if not isinstance(named.value, str):
+        raise ConfigError(named.mark.problem("a profile is named by text", "profile", "for example profile: aws-2026"))
+    try:
+        return load_profile(named.value, base_dir)
+    except ConfigError as error:
+        raise ConfigError(
+            [
+                named.mark.problem(problem.message, "profile", problem.help) if not problem.line else problem
+                for problem in error.problems
+            ]
+        ) from None
+
+
+def _with_defaults(root: Node, profile: Profile, bytes_per_mb: int) -> Node:
+    defaults = Node({})
+    for path, entry in profile.defaults.items():
+        _put(defaults, tuple(path.split(".")), _node(entry, profile, bytes_per_mb))
+    document = merge(defaults, root)
+    for when, entries in profile.defaults_when:
+        added = False
+        for places in _places(document, when):
+            if all(_holds(document.find(_moved(path, places)), value) for path, value in when.items()):
+                for path, entry in entries.items():
+                    steps = _moved(path, places)
+                    if steps:
+                        _put(defaults, steps, _node(entry, profile, bytes_per_mb))
+                        added = True
+        if added:
+            document = merge(defaults, root)
+    return document
+
+
+def _node(entry: Entry, profile: Profile, bytes_per_mb: int) -> Node:
+    origin = Origin("profile", f"profile {profile.name}", source=entry.source, date=entry.date, note=entry.note)
+    return Node.of(entry.scaled(bytes_per_mb), origin=origin)
+
+
+def _put(root: Node, steps: Steps, node: Node) -> None:
+    for step in steps[:-1]:
+        assert isinstance(root.value, dict)
+        root = root.value.setdefault(str(step), Node({}, origin=node.origin))
+        if not isinstance(root.value, dict):
+            return
+    if isinstance(root.value, dict):
+        root.value[str(steps[-1])] = node
+
+
+Places = Mapping[str, Steps]
+
+
+def _places(document: Node, when: Mapping[str, Any]) -> Iterator[Places]:
+    """Where a condition on ``workload`` and ``producer`` is to be looked at: in each source, for each producer."""
+    sources = document.find(("workload", "sources"))
+    workloads: list[Steps] = [("workload",)]
+    if sources is not None and isinstance(sources.value, dict):
+        workloads = [("workload", "sources", name) for name in sources.value]
+    single = len(workloads) == 1 and workloads[0] == ("workload",)
+    if any(path.startswith("workload.") for path in when):
+        for each in workloads:
+            own = document.find((*each, "producer")) is not None
+            yield {"workload": each, "producer": (*each, "producer") if own else ("producer",) if single else ()}
+        return
+    yield {"producer": ("producer",), "workload": ()}
+    if any(path.startswith("producer.") for path in when):
+        for each in workloads:
+            if document.find((*each, "producer")) is not None:
+                yield {"producer": (*each, "producer"), "workload": each}
+
+
+def _moved(path: str, places: Places) -> Steps:
+    first, *rest = path.split(".")
+    if first not in places:
+        return (first, *rest)
+    return (*places[first], *rest) if places[first] else ()
+
+
+def _holds(node: Node | None, value: Any) -> bool:
+    if node is None:
+        return False
+    if isinstance(value, Mapping):
+        try:
+            return units.parse_size_bytes(node.value) > units.parse_size_bytes(value.get("above"))
+        except SettingError:
+            return False
+    return bool(node.value == value)
+
+
+# -- provenance ----------------------------------------------------------------------------------------------
+
+
+def origin_of(node: Node) -> Origin:
+    """Where a value came from."""
+    if node.origin is not None:
+        return node.origin
+    source = node.mark.source
+    if source.kind == "file":
+        name = Path(source.label).name
+        return Origin("file", f"{name}:{node.mark.line}" if node.mark.line else name, source.label, node.mark.line)
+    return Origin(source.kind, source.label if source.kind == "--set" else source.kind, source.label)
+
+
+def provenance(document: Node) -> dict[str, Origin]:
+    """Origin of every value, by dotted path."""
+    return {dotted(path): origin_of(node) for path, node in leaves(document)}
+
+
+def leaves(node: Node, path: Steps = ()) -> Iterator[tuple[Steps, Node]]:
+    """The values of a document: scalars, and lists and empty mappings as wholes."""
+    if isinstance(node.value, dict) and node.value:
+        for key, child in node.value.items():
+            yield from leaves(child, (*path, key))
+    elif path:
+        yield path, node
+
+
+def scalar_value(node: Node | None) -> Scalar:
+    """A scalar's value; None for anything else."""
+    return None if node is None or isinstance(node.value, (dict, list)) else node.value

@@ -1,0 +1,56 @@
+"""The resolved scenario as a file that can be run again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kinsim.scenario.profiles import is_path
+from kinsim.scenario.resolve import origin_of
+from kinsim.scenario.tree import Node
+from kinsim.scenario.written import yaml_text
+
+if TYPE_CHECKING:
+    from kinsim.scenario.model import Scenario
+
+ORDER = (
+    "kinsim", "name", "description", "profile", "region", "bytes_per_mb", "workload", "producer", "stream",
+    "event_source_mapping", "function", "account", "alarms", "slos", "cost", "engine", "run",
+)  # fmt: skip
+
+
+def remark(node: Node) -> str:
+    """The comment of a line: where its value came from, and the fact behind it."""
+    origin = origin_of(node)
+    facts = " ".join(part for part in (origin.source, f"({origin.date})" if origin.date else "") if part)
+    return f"{origin.label}{': ' if facts else ''}{facts}".replace("\n", " ")
+
+
+def resolved_yaml(scenario: Scenario, folder: Path | None = None) -> str:
+    """Every setting of *scenario* with its source; file names relative to *folder*."""
+    document = scenario._document
+    assert isinstance(document.value, dict)
+    keys = sorted(document.value, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
+    root = Node({key: document.value[key] for key in keys}, document.mark)
+    if folder is not None:
+        root = _moved(root, scenario.base_dir, folder)
+    return f"# {scenario.name}: every setting with its source; `kinsim run` takes this file too.\n" + yaml_text(
+        root, remark
+    )
+
+
+def _moved(node: Node, base_dir: Path, folder: Path) -> Node:
+    if isinstance(node.value, list):
+        return Node([_moved(each, base_dir, folder) for each in node.value], node.mark, node.key, node.origin)
+    if not isinstance(node.value, dict):
+        return node
+    children = {}
+    for key, child in node.value.items():
+        named = isinstance(child.value, str) and (key == "file" or (key == "profile" and is_path(child.value)))
+        if named and not os.path.isabs(str(child.value)):
+            name = Path(os.path.relpath(base_dir / str(child.value), folder)).as_posix()
+            children[key] = Node(name, child.mark, child.key, child.origin)
+        else:
+            children[key] = _moved(child, base_dir, folder)
+    return Node(children, node.mark, node.key, node.origin)
