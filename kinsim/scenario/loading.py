@@ -15,7 +15,7 @@ from kinsim.scenario.checks import check
 from kinsim.scenario.files import read_text
 from kinsim.scenario.model import Scenario
 from kinsim.scenario.names import canonical, canonical_key, converted, renamed_value
-from kinsim.scenario.paths import canonical_steps, hint_key, split, top_keys
+from kinsim.scenario.paths import Setting, canonical_steps, hint_key, root, split, top_keys
 from kinsim.scenario.problems import problems_of
 from kinsim.scenario.profiles import is_path
 from kinsim.scenario.resolve import Layers, merge, resolved
@@ -47,19 +47,19 @@ def parse(text: str, file: str = "<text>", base_dir: str | Path | None = None, o
     if tree.root.value is None and not tree.problems:
         help = "`kinsim init` writes a scenario to start from"
         raise ConfigError(Problem(file=file, message="the file is empty", help=help))
-    root = _expanded(tree, folder, folder, ())
-    changes, problems = _changes(overrides)
-    layers = Layers(root, changes, file, folder)
+    written = _expanded(tree, folder, folder, ())
+    changes, problems = _changes(overrides, folder)
+    layers = Layers(written, changes, file, folder)
     return build(layers, [*tree.problems, *problems])
 
 
 def changed(scenario: Scenario, changes: Changes, more: Mapping[str, Any]) -> Scenario:
     """*scenario* with some settings replaced; see :meth:`Scenario.with_`."""
-    found, problems = _changes(changes)
-    also, wrong = _changes(more)
+    before = scenario._layers
+    found, problems = _changes(changes, before.base_dir)
+    also, wrong = _changes(more, before.base_dir)
     if problems or wrong:
         raise ConfigError([*problems, *wrong])
-    before = scenario._layers
     return build(Layers(before.file, (*before.changes, *found, *also), before.label, before.base_dir))
 
 
@@ -98,18 +98,18 @@ def _expanded(tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...])
         help = "a scenario begins with kinsim: 1 and has keys such as workload, stream and function"
         raise ConfigError([*tree.problems, tree.root.mark.problem(f"expected settings, found {what}", help=help)])
     _refuse_sweep(tree)
-    root = canonical(tree)
-    assert isinstance(root.value, dict)
-    extends = root.value.pop("extends", None)
-    _unknown_keys(tree, root)
+    own = canonical(tree)
+    assert isinstance(own.value, dict)
+    extends = own.value.pop("extends", None)
+    _unknown_keys(tree, own)
     if folder != base_dir:
-        root = _moved_files(root, folder, base_dir)
+        own = _moved_files(own, folder, base_dir)
     base: Node | None = None
     for name in _extended(extends, tree):
         part = _extended_file(name, tree, folder, base_dir, above)
         if part is not None:
             base = part if base is None else merge(base, part)
-    return root if base is None else merge(base, root)
+    return own if base is None else merge(base, own)
 
 
 def _refuse_sweep(tree: Tree) -> None:
@@ -119,12 +119,12 @@ def _refuse_sweep(tree: Tree) -> None:
         raise ConfigError(tree.root.mark.problem("this is a sweep, not a scenario", help="run it with `kinsim sweep`"))
 
 
-def _unknown_keys(tree: Tree, root: Node) -> None:
+def _unknown_keys(tree: Tree, own: Node) -> None:
     """Unknown top-level keys of files that are extended would else be blamed on the file that extends them."""
-    assert isinstance(root.value, dict)
+    assert isinstance(own.value, dict)
     allowed = top_keys()
-    for key in [key for key in root.value if key not in allowed and key not in UNBUILT]:
-        node = root.value.pop(key)
+    for key in [key for key in own.value if key not in allowed and key not in UNBUILT]:
+        node = own.value.pop(key)
         tree.problems.append(node.place.problem(f"unknown key {key!r}", key, hint_key(key, allowed)))
 
 
@@ -176,17 +176,24 @@ def _moved_files(node: Node, folder: Path, base_dir: Path) -> Node:
     for key, child in node.value.items():
         named = isinstance(child.value, str) and (key == "file" or (key == "profile" and is_path(child.value)))
         if named and not os.path.isabs(str(child.value)):
-            name = os.path.relpath(folder / str(child.value), base_dir)
+            name = _relative(folder / str(child.value), base_dir)
             children[key] = Node(name, child.mark, child.key, child.origin)
         else:
             children[key] = _moved_files(child, folder, base_dir)
     return Node(children, node.mark, node.key, node.origin)
 
 
+def _relative(path: Path, base_dir: Path) -> str:
+    try:
+        return os.path.relpath(path, base_dir)
+    except ValueError:  # another drive
+        return os.path.abspath(path)
+
+
 # -- single settings -----------------------------------------------------------------------------------------
 
 
-def _changes(changes: Changes) -> tuple[tuple[tuple[Steps, Node], ...], list[Problem]]:
+def _changes(changes: Changes, base_dir: Path) -> tuple[tuple[tuple[Steps, Node], ...], list[Problem]]:
     """The places and values that *changes* name, and what is wrong with them."""
     if isinstance(changes, str):
         changes = [changes]
@@ -195,7 +202,7 @@ def _changes(changes: Changes) -> tuple[tuple[tuple[Steps, Node], ...], list[Pro
     problems: list[Problem] = []
     for number, item in enumerate(items, 1):
         try:
-            found.append(_from_text(item, number) if isinstance(item, str) else _from_python(*item))
+            found.append(_from_text(item, number, base_dir) if isinstance(item, str) else _from_python(*item))
         except SettingError as error:
             label = f"--set #{number} {item!r}" if isinstance(item, str) else ""
             path = "" if isinstance(item, str) else str(item[0])
@@ -205,7 +212,7 @@ def _changes(changes: Changes) -> tuple[tuple[tuple[Steps, Node], ...], list[Pro
     return tuple(found), problems
 
 
-def _from_text(text: str, number: int) -> tuple[Steps, Node]:
+def _from_text(text: str, number: int, base_dir: Path) -> tuple[Steps, Node]:
     """The place and value of ``path=value``."""
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
@@ -222,7 +229,9 @@ def _from_text(text: str, number: int) -> tuple[Steps, Node]:
     if tree.problems:
         raise SettingError(tree.problems[0].message, help=tree.problems[0].help)
     mark = Mark(Source(label, kind="--set"))
-    return steps, _at_section(path, steps, Node.of(tree.root.plain(), mark))
+    node = Node.of(tree.root.plain(), mark)
+    moved = _moved_files(Node({str(steps[-1]): node}), Path(), base_dir).child(str(steps[-1]))  # as the shell means it
+    return steps, _at_section(path, steps, moved if moved is not None else node)
 
 
 def _from_python(path: str, value: Any) -> tuple[Steps, Node]:
@@ -255,7 +264,7 @@ def _at_section(path: str, steps: Steps, node: Node) -> Node:
 
 def _values(document: Node) -> Any:
     """The document as plain values for validation: ``unlimited`` is None, unbuilt settings that are off are gone."""
-    plain = _unlimited(document.plain())
+    plain = _absent(document, root())
     known = set(Scenario.model_fields)
     for key in [key for key in plain if key not in known and key in UNBUILT]:
         del plain[key]
@@ -271,12 +280,23 @@ def _values(document: Node) -> Any:
     return plain
 
 
-def _unlimited(value: Any, key: str = "") -> Any:
-    if isinstance(value, dict):
-        return {name: _unlimited(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_unlimited(item) for item in value]
-    return None if value == "unlimited" and key not in ("name", "description", "cpu") else value
+def _absent(node: Node, setting: Setting | None) -> Any:
+    """Plain values, where the words ``unlimited`` and ``none`` stand for an absent limit or delay."""
+    if isinstance(node.value, dict):
+        return {
+            key: _absent(child, setting.child(key, node) if setting is not None else None)
+            for key, child in node.value.items()
+        }
+    if isinstance(node.value, list):
+        return [
+            _absent(child, setting.child(i, node) if setting is not None else None)
+            for i, child in enumerate(node.value)
+        ]
+    if node.value in ("unlimited", "none") and setting is not None:
+        optional = any(kind is type(None) for kind in setting.kinds)
+        if optional and node.value not in setting.allowed() and str not in setting.kinds:
+            return None
+    return node.value
 
 
 __all__ = ["build", "canonical_key", "changed", "load", "parse"]

@@ -17,7 +17,7 @@ from kinsim.system.account import Account
 from kinsim.system.alarms import Alarm
 from kinsim.system.event_source_mapping import EventSourceMapping
 from kinsim.system.function import Function
-from kinsim.system.metrics import metric_names, problem_with, unit_of
+from kinsim.system.metrics import metric_names, problem_with, rank_of, unit_of
 from kinsim.system.producer import Producer
 from kinsim.system.stream import Stream
 from kinsim.system.workload import Workload
@@ -97,7 +97,7 @@ class Slo(Settings):
         if len(bounds) != 1:
             found = "both" if bounds else "neither"
             raise SettingError(f"exactly one of at_most and at_least is needed, here is {found}", help="at_most: 60s")
-        unit = unit_of(metric) if isinstance(metric, str) else ""
+        unit = unit_of_statistic(metric, data.get("statistic")) if isinstance(metric, str) else ""
         try:
             return {**data, bounds[0]: bound_in(data[bounds[0]], unit)}
         except SettingError as error:
@@ -127,6 +127,24 @@ class Slo(Settings):
     def upper(self) -> bool:
         """Whether the limit is an upper one."""
         return self.at_most is not None
+
+
+def unit_of_statistic(metric: str, statistic: object) -> str:
+    """Unit of a statistic of a metric: PR() is a share, counts and times have units of their own.
+
+    >>> [unit_of_statistic("queue_wait_s", each) for each in ("p99", "PR(:5s)", "count", "time_of_max")]
+    ['s', '1', 'count', 's']
+    """
+    name = str(statistic)
+    if rank_of(name) is not None:
+        return "1"
+    if name in ("SampleCount", "count", "unfinished"):
+        return "count"
+    if name.startswith("time_of_"):
+        return "s"
+    if name in ("variance", "rate"):
+        return ""
+    return unit_of(metric)
 
 
 def bound_in(value: object, unit: str) -> float:

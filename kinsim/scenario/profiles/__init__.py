@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kinsim import limits as bounds
 from kinsim import units
@@ -93,18 +93,14 @@ class Feature:
     """Value besides the usual ones that means that it is not used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of ``kinsim profiles NAME``."""
 
-    section: str
     path: str
     value: str
     unit: str
     source: str
     date: str
-    note: str
-    assumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,26 +142,28 @@ class Profile:
         return replace(self, constants=constants, prices={**self.prices, **own})
 
     def describe(self) -> list[Row]:
-        """Every number with its unit, source and date."""
+        """Every number with its unit, source and date.
+
+        >>> load_profile("aws-2017").describe()[2]
+        Row(path='stream.shard_count', value='1', unit='', source='aws:10a; StreamAlert 1.5.0', date='2017-09-19')
+        """
         return list(self._rows())
 
     def _rows(self) -> Iterator[Row]:
         for path, entry in self.defaults.items():
-            yield _row("defaults", path, entry)
+            yield _row(path, entry)
         for when, entries in self.defaults_when:
             condition = "where " + ", ".join(f"{path} is {_condition_text(value)}" for path, value in when.items())
             for path, entry in entries.items():
-                yield _row("defaults", path, replace(entry, note=f"{condition}; {entry.note}".rstrip("; ")))
+                yield _row(path, replace(entry, note=f"{condition}; {entry.note}".rstrip("; ")))
         for path, limit in self.limits.items():
-            yield Row("limits", path, limit.text, "", limit.source, limit.date, limit.note)
+            yield Row(f"limits.{path}", limit.text, "", _source(limit.source, limit.note), limit.date)
         for path, feature in self.features.items():
-            there = "yes" if feature.available else "no"
-            yield Row(
-                "features", path, there, "", feature.source, feature.since, f"{feature.name}, since {feature.since}"
-            )
+            there = "available" if feature.available else "not available"
+            yield Row(f"features.{path}", there, "", _source(feature.source, feature.name), feature.since)
         for section, table in (("prices", self.prices), ("constants", self.constants)):
             for name, entry in table.items():
-                yield _row(section, name, entry)
+                yield _row(f"{section}.{name}", entry)
 
     def fingerprint(self) -> dict[str, Any]:
         """What of the profile can change a result besides the settings it fills in."""
@@ -175,8 +173,13 @@ class Profile:
         }
 
 
-def _row(section: str, path: str, entry: Entry) -> Row:
-    return Row(section, path, value_text(entry.value), entry.unit, entry.source, entry.date, entry.note, entry.assumed)
+def _row(path: str, entry: Entry) -> Row:
+    source = _source(entry.source, "assumed" if entry.assumed else "", entry.note)
+    return Row(path, value_text(entry.value), entry.unit, source, entry.date)
+
+
+def _source(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def value_text(value: Any) -> str:
@@ -203,9 +206,13 @@ def _condition_text(value: Any) -> str:
 # -- loading -------------------------------------------------------------------------------------------------
 
 
-def list_profiles() -> list[Profile]:
-    """The profiles that come with kinsim, oldest first, ``ideal`` last."""
-    return [load_profile(name) for name in BUNDLED]
+def list_profiles() -> list[str]:
+    """Names of the profiles that come with kinsim, oldest first, ``ideal`` last.
+
+    >>> list_profiles()
+    ['aws-2017', 'aws-2026', 'ideal']
+    """
+    return list(BUNDLED)
 
 
 def is_path(name: str) -> bool:
