@@ -13,11 +13,11 @@ INTRODUCTION = """# Metrics
 
 Made by `docs/make_metrics.py` from the list that the program itself uses.
 
-A run reports each quantity per replication; over replications `value` is the mean, `sd` the standard deviation and the
-interval Student's t at the scenario's confidence. Counts have `sum` (whole run), `rate` per second and `time_of_first`;
-samples have `mean`, `variance`, `min`, `max`, `count`, `time_of_max` and percentiles; quantities over time have
-`time_average`, `max`, `time_of_max`, `last` and percentiles weighted by time. An SLO may ask for any percentile (`p99.5`)
-and for a percentile rank: `PR(5s:)` is the share above 5 s.
+A run reports each quantity per replication; over replications `value` is the mean, `sd` the standard deviation and
+the interval Student's t at the scenario's confidence. Counts have `sum` (whole run), `rate` per second and
+`time_of_first`; samples have `mean`, `variance`, `min`, `max`, `count`, `time_of_max` and percentiles; quantities over
+time have `time_average`, `max`, `time_of_max`, `last` and percentiles weighted by time. An SLO may ask for any
+percentile (`p99.5`) and for a percentile rank: `PR(5s:)` is the share above 5 s.
 
 Percentiles interpolate linearly and are exact up to a million samples; beyond, they come from histograms.
 
@@ -30,8 +30,8 @@ Percentiles interpolate linearly and are exact up to a million samples; beyond, 
 CLOUDWATCH_INTRODUCTION = """
 ## CloudWatch's
 
-Per minute in `timeseries.csv`, under AWS's names, for the stream, the function and, where AWS has shard-level metrics, each
-shard. A minute without an invocation has no data point.
+Per minute in `timeseries.csv`, under AWS's names, for the stream, the function and, where AWS has shard-level metrics,
+each shard. A minute without an invocation has no data point.
 
 | name | namespace | unit | statistics | definition |
 |---|---|---|---|---|

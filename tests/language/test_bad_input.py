@@ -55,7 +55,7 @@ def test_the_good_one_is_good(tmp_path):
         ("rate: 10/s", "rate: .nan", ["workload.arrivals.rate", "nan"]),
         ("rate: 10/s", "rate: nan", ["workload.arrivals.rate", "nan"]),
         ("rate: 10/s", "rate: true", ["workload.arrivals.rate", "true"]),
-        ("timeout: 60s", "timeout: 1:00", ["function.timeout", "1:00", "60s"]),
+        ("timeout: 60s", "timeout: 1:00", ["function.timeout", "1:00", "1m"]),
         ("timeout: 60s", "timeout: 301s", ["function.timeout", "301s", "aws-2017"]),
         ("timeout: 60s", "timeout: inf", ["function.timeout", "inf"]),
         ("memory_size: 256 MB", "memory_size: 250 MB", ["function.memory_size", "64"]),
