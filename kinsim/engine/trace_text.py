@@ -83,7 +83,7 @@ def parse_times(cells: Sequence[str]) -> Times:
 
 def _is_iso(cell: str) -> bool:
     text = cell.strip()
-    return "-" in text[1:] and "e" not in text.lower() or "/" in text or ":" in text or "T" in text
+    return ("-" in text[1:] and "e" not in text.lower()) or "/" in text or ":" in text or "T" in text
 
 
 # -- seconds -------------------------------------------------------------------------------------------------
@@ -186,7 +186,9 @@ def _digits(digits: NDArray[np.uint8]) -> NDArray[np.int64]:
     return value
 
 
-def _since_epoch(values: dict[str, NDArray[np.int64]], sign: int, rows: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _since_epoch(
+    values: dict[str, NDArray[np.int64]], sign: int, rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Seconds since 1970 of calendar fields, and whether they exist in the calendar."""
     zero = np.zeros(rows, np.int64)
     year, month, day = values["year"], values["month"], values["day"]
@@ -196,7 +198,8 @@ def _since_epoch(values: dict[str, NDArray[np.int64]], sign: int, rows: int) -> 
     longest = MONTH_DAYS[np.where(valid, month, 1)] + (leap & (month == 2))
     valid &= (day >= 1) & (day <= longest) & (year >= 1700) & (year <= 2250)
     zone = sign * (values.get("zone_hour", zero) * 3600 + values.get("zone_minute", zero) * 60)
-    return _days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - zone, valid
+    since: NDArray[np.int64] = _days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - zone
+    return since, valid
 
 
 def _days(year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -205,7 +208,8 @@ def _days(year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int
     era = shifted // 400
     of_era = shifted - era * 400
     of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
-    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    days: NDArray[np.int64] = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    return days
 
 
 def _one_iso(cell: str) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ and is offered again if ``may_retry(attempts, ..., age_us=now + wait - first off
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -97,7 +97,9 @@ class Retry(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.mode == "none" and (given := self._given()):
-            raise SettingError(f"mode none does not retry, but {given} is set", help="write mode: backoff, or remove it")
+            raise SettingError(
+                f"mode none does not retry, but {given} is set", help="write mode: backoff, or remove it"
+            )
         if self.mode == "legacy" and self._overrides_legacy():
             raise SettingError(
                 "mode legacy has fixed waits of U(0, 1) * 2^(k-1) s (boto)", help="write mode: backoff to choose them"
@@ -113,7 +115,9 @@ class Retry(Settings):
         return self
 
     def _given(self) -> str:
-        return ", ".join(sorted(name for name in self.model_fields_set if name != "mode" and getattr(self, name) is not None))
+        return ", ".join(
+            sorted(name for name in self.model_fields_set if name != "mode" and getattr(self, name) is not None)
+        )
 
     def _overrides_legacy(self) -> bool:
         return self.base_s not in (None, 1.0) or self.jitter not in (None, "full") or self.cap_s is not None
@@ -122,7 +126,9 @@ class Retry(Settings):
 class Gzip(Settings):
     """Size of a subscription record after gzip: ``fixed + per_log_event * n`` (aws:C14)."""
 
-    fixed_bytes: Size = Field(alias="fixed", description="Bytes of a record besides its log events.", examples=["400 B"])
+    fixed_bytes: Size = Field(
+        alias="fixed", description="Bytes of a record besides its log events.", examples=["400 B"]
+    )
     per_log_event_bytes: Bytes = Field(
         alias="per_log_event", description="Bytes that each log event adds.", examples=["79 B"], gt=0
     )
@@ -160,7 +166,7 @@ class Producer(Settings):
     flush_s: Duration | None = Field(
         default=None,
         alias="flush",
-        description="Longest time that a record (sdk) or a log event (cloudwatch_logs) waits for others to share its call.",
+        description="Longest time that a record (sdk) or log event (cloudwatch_logs) waits for others to go with it.",
         examples=["5s"],
     )
     put_latency_s: DurationSpread | None = Field(
@@ -180,7 +186,9 @@ class Producer(Settings):
     buffer: Buffer | None = Field(
         default=None, description="Limit of what waits in the producer.", examples=[{"max_records": 10_000}]
     )
-    keep: Fraction | None = Field(default=None, description="Share of the records that is sent at all.", examples=["100%"])
+    keep: Fraction | None = Field(
+        default=None, description="Share of the records that is sent at all.", examples=["100%"]
+    )
     distribution: Literal["by_log_stream", "random"] | None = Field(
         default=None,
         description="cloudwatch_logs: partition key of a record: its log stream, or a new one each time (aws:C6, C7).",
@@ -212,7 +220,9 @@ class Producer(Settings):
     def _consistent(self) -> Self:
         if self.api == "PutRecord" and (self.batch_size or 1) > 1:
             raise SettingError(
-                f"PutRecord takes one record, but batch_size is {self.batch_size}", help="write api: PutRecords", at=("api",)
+                f"PutRecord takes one record, but batch_size is {self.batch_size}",
+                help="write api: PutRecords",
+                at=("api",),
             )
         for name, models in ONLY_FOR.items():
             if self.model is not None and self.model not in models and getattr(self, name) is not None:
@@ -282,7 +292,13 @@ def retry_plan(producer: Producer, arrivals_model: str = "") -> RetryPlan:
     if mode == "none":
         return RetryPlan()
     if mode == "legacy":
-        limit = 5 if attempts is None and "max_attempts" not in retry.model_fields_set else -1 if attempts is None else attempts
+        limit = (
+            5
+            if attempts is None and "max_attempts" not in retry.model_fields_set
+            else -1
+            if attempts is None
+            else attempts
+        )
         return RetryPlan(LEGACY, limit, SECOND_US, NEVER_US, FULL, give_up_us)
     of_logs = model == "cloudwatch_logs"
     base_us = SECOND_US if retry.base_s is None else _us(retry.base_s)
@@ -337,7 +353,9 @@ class SubscriptionPlan:
     random_keys: bool
 
 
-def subscription_plan(producer: Producer, extracted_fields: bool = False, message_bytes: float = LINE_BYTES) -> SubscriptionPlan:
+def subscription_plan(
+    producer: Producer, extracted_fields: bool = False, message_bytes: float = LINE_BYTES
+) -> SubscriptionPlan:
     """The subscription filter's packing (aws:C1 to C15); sizes grow with the message (ASSUMPTION: in proportion).
 
     >>> plan = subscription_plan(Producer(model="cloudwatch_logs"), extracted_fields=True)
@@ -425,7 +443,7 @@ def events_that_fit(limit_bytes: int, fixed_bytes: float, per_event_bytes: float
 
 
 @rule
-def records_for(log_events: int, most_events: int) -> int:
+def records_for(log_events: Any, most_events: int) -> Any:
     """Records that *log_events* of one log stream and flush fill; all but the last are full.
 
     >>> records_for(25_000, 10_000), records_for(10_000, 10_000), records_for(0, 10_000)
@@ -445,7 +463,7 @@ def gzip_bytes(log_events: int, fixed_bytes: float, per_event_bytes: float) -> i
 
 
 @rule
-def event_body_bytes(log_events: int, message_bytes: int, json_bytes: int, copies: int) -> int:
+def event_body_bytes(log_events: Any, message_bytes: Any, json_bytes: int, copies: int) -> Any:
     """JSON of *log_events* whose messages have *message_bytes* together, before gzip (aws:C14).
 
     >>> event_body_bytes(1, 111, 304, 2), event_body_bytes(10, 1110, 105, 1)

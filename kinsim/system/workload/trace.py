@@ -40,7 +40,9 @@ class TraceArrivals(Settings):
     """
 
     model: Literal["trace"] = Field(description="Arrivals from a file.", examples=["trace"])
-    file: str = Field(description="The file, relative to the scenario's folder.", examples=["arrivals.csv"], min_length=1)
+    file: str = Field(
+        description="The file, relative to the scenario's folder.", examples=["arrivals.csv"], min_length=1
+    )
     format: Literal["csv", "parquet", "cloudwatch"] | None = Field(
         default=None,
         description="csv (also .csv.gz), parquet, or cloudwatch: JSON as `aws cloudwatch get-metric-data` prints it; "
@@ -56,13 +58,13 @@ class TraceArrivals(Settings):
     row_period_s: Duration | None = Field(
         default=None,
         alias="row_period",
-        description="Time from row to row, for rows without usable time; the length of a period where time is given too.",
+        description="Time from row to row, for rows without usable time; with time: the length of a period.",
         examples=["300s"],
         gt=0,
     )
     count: Column | None = Field(
         default=None,
-        description="Records per period: a column or an expression of columns; for cloudwatch the metric's id or label.",
+        description="Records per period: a column or an expression; for cloudwatch the metric's id or label.",
         examples=["value"],
     )
     bytes: Column | None = Field(
@@ -72,7 +74,8 @@ class TraceArrivals(Settings):
     )
     shape: Shape | None = Field(
         default=None,
-        description="Where a period's records lie: burst: all at its start; even: at equal gaps (default); poisson: at random.",
+        description="Where a period's records lie: burst: all at its start; even: at equal gaps (the default); "
+        "poisson: at random.",
         examples=["burst"],
     )
     key: Column | None = Field(
@@ -81,7 +84,9 @@ class TraceArrivals(Settings):
         examples=["row"],
     )
     size: Column | None = Field(
-        default=None, description="Data bytes of a row's record: a column or an expression.", examples=["4*ContextTokens"]
+        default=None,
+        description="Data bytes of a row's record: a column or an expression.",
+        examples=["4*ContextTokens"],
     )
     log_events: Column | None = Field(
         default=None, description="Log events in a row's record: a column or an expression.", examples=["lines"]
@@ -112,7 +117,8 @@ class TraceArrivals(Settings):
             self._check_cloudwatch()
         elif self.time is None and self.row_period_s is None:
             raise SettingError(
-                "a trace needs the column of its times", help="write time: COLUMN, or row_period: 300s for rows at equal gaps"
+                "a trace needs the column of its times",
+                help="write time: COLUMN, or row_period: 300s for rows at equal gaps",
             )
         given = [name for name in RECORD_KEYS if getattr(self, name) is not None]
         if self.per_period and given:
@@ -141,6 +147,14 @@ class TraceArrivals(Settings):
             raise SettingError(
                 "scale multiplies counts or bytes, and rows are records", help="repeat copies each row", at=("scale",)
             )
+
+    def mean_rate_per_s(self) -> float | None:
+        """Only the file tells."""
+        return None
+
+    def peak_rate_per_s(self) -> float | None:
+        """Only the file tells."""
+        return None
 
     @property
     def file_format(self) -> Literal["csv", "parquet", "cloudwatch"]:
