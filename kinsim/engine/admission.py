@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from kinsim.system.producer import RetryPlan, may_retry, retry_delay_us
 from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET, Stream, deficit_at, room_for, second_of
 
 WORTH_COMPILING = 200_000
-"""Offers that must be taken one by one before machine code pays for its compilation."""
+"""Offers taken one by one in this process before machine code pays for its compilation."""
 
 SHARED = ("data_bytes", "key_bytes", "body_bytes", "payload_bytes", "put_units", "log_events", "cpu_us", "call_us", "call_failing_us")
 """Columns of a row that are totals over its records."""
@@ -70,6 +70,9 @@ class Limits:
 
 class Door:
     """The write limits of one shard and the records that wait to be offered to it again."""
+
+    taken_one_by_one: ClassVar[int] = 0
+    """By all doors of this process."""
 
     def __init__(self, shard: int, limits: Limits, plans: list[RetryPlan], jitter_key: int) -> None:
         """*plans* holds the retry plan of each source, *jitter_key* the address of its waits."""
@@ -152,7 +155,8 @@ class Door:
         weight = -(-(known.data_bytes + known.key_bytes) // known.count)
         waiting = self.pending.copy()
         waiting[:, 8] += len(fresh)
-        loop = compiled(_take_in_order) if len(fresh) + len(waiting) > WORTH_COMPILING else _take_in_order
+        Door.taken_one_by_one += len(fresh)
+        loop = compiled(_take_in_order) if Door.taken_one_by_one > WORTH_COMPILING else _take_in_order
         events, left = loop(
             fresh.time_us, fresh.count, known.source, known.index, weight, waiting, self.plans, self.settings,
             self.level, self.jitter_key, until_us,

@@ -40,8 +40,6 @@ class Run(NamedTuple):
     init_us: int
     duration_us: int
     outcome: int
-    size: int
-    log_events: int
     hopeless: bool
     """Whether no later attempt of the same batch can end otherwise."""
 
@@ -102,18 +100,32 @@ class Invoker:
         self.environments = 0
         self.created_us = self.last_end_us = 0
         self.was_reset = False
+        self.alike = not (plan.cold_starts or plan.faults or plan.calls or self.cost.draws)
+        """Whether an invocation's time depends on its records alone."""
+        self._last: tuple[tuple[int, int, int, int], Run] | None = None
 
     def invoke(self, now_us: int, batch: int, attempt: int, first: int, end: int) -> Run:
         """The invocation of records *first* up to *end* that starts at *now_us*."""
+        cost, log = self.cost, self.log
+        needs = (
+            end - first,
+            log.amount("log_events", first, end) if cost.reads_log_events else 0,
+            log.amount("body_bytes", first, end) if cost.reads_body else 0,
+            log.amount("cpu_us", first, end) if log.has_work else 0,
+        )
+        if self.alike and self._last is not None and self._last[0] == needs:
+            return self._last[1]
         before_us, inside_us = self._initialisation(now_us)
         failing, factor, hangs, crashes, fails, for_ever = self._faults(now_us, batch, attempt)
-        log_events = self.log.amount("log_events", first, end)
-        needed_us = self._needed_us(batch, attempt, first, end, log_events, failing, factor)
+        calls_us = log.amount("call_failing_us" if failing else "call_us", first, end) if self.plan.calls else 0
+        needed_us = self._needed_us(batch, attempt, needs, calls_us, failing, factor)
         kind, duration_us = outcome(needed_us + inside_us, self.plan.timeout_us, hangs, crashes, fails)
         self.was_reset = kind in (TIMEOUT, CRASH)
         self.last_end_us = now_us + self.plan.overhead_us + before_us + duration_us
-        slow = factor == 1.0 and not failing and not self.cost.redraw and times_out(needed_us, self.plan.timeout_us)
-        return Run(before_us, duration_us, kind, self.log.amount("data_bytes", first, end), log_events, slow or for_ever)
+        slow = factor == 1.0 and not failing and not cost.redraw and times_out(needed_us, self.plan.timeout_us)
+        run = Run(before_us, duration_us, kind, slow or for_ever)
+        self._last = (needs, run)
+        return run
 
     def _initialisation(self, now_us: int) -> tuple[int, int]:
         """Initialisation before the run and inside it (aws:M11, M16)."""
@@ -147,41 +159,32 @@ class Invoker:
         return failing, factor, hangs, crashes, fails, for_ever
 
     def _needed_us(
-        self, batch: int, attempt: int, first: int, end: int, log_events: int, failing: bool, factor: float
+        self, batch: int, attempt: int, needs: tuple[int, int, int, int], calls_us: float, failing: bool, factor: float
     ) -> int:
-        """Time the run would take if nothing stopped it."""
-        cost, log = self.cost, self.log
-        whole_us, fixed_us, per_invocation_us, noise, calls_us = cost.whole_us, cost.fixed_us, cost.per_invocation_us, 1.0, 0.0
-        if cost.draws:
-            redrawn = attempt if cost.redraw else 0
-            for name in cost.draws:
-                drawn = self.draws.of_batch("calls_failing" if name == "calls" and failing else name, batch, redrawn)
-                if name == "whole":
-                    whole_us = drawn * 1e6
-                elif name == "fixed":
-                    fixed_us = drawn * 1e6
-                elif name == "per_invocation":
-                    per_invocation_us = drawn * 1e6
-                elif name == "noise":
-                    noise = drawn
-                else:
-                    calls_us = drawn
-        if self.plan.calls:
-            calls_us += log.amount("call_failing_us" if failing else "call_us", first, end)
-        body_bytes = log.amount("body_bytes", first, end) if cost.reads_body else 0
-        own_us = log.amount("cpu_us", first, end)
-        measured_us, waiting_us = 0.0, fixed_us + calls_us
-        if cost.measured:
-            measured_us = work_us(
-                fixed_us, per_invocation_us, cost.per_record_us, cost.per_log_event_us, cost.per_mib_us,
-                end - first, log_events, body_bytes, 0,
-            )  # fmt: skip
-            cpu_us, waiting_us = float(own_us), calls_us
-        else:
-            cpu_us = work_us(
-                0.0, per_invocation_us, cost.per_record_us, cost.per_log_event_us, cost.per_mib_us,
-                end - first, log_events, body_bytes, own_us,
-            )  # fmt: skip
+        """Time the run would take if nothing stopped it; *needs*: records, log events, bytes and work of their own."""
+        cost, noise = self.cost, 1.0
+        records, log_events, body_bytes, own_us = needs
+        whole_us, fixed_us, per_invocation_us = cost.whole_us, cost.fixed_us, cost.per_invocation_us
+        for name in cost.draws:
+            drawn = self.draws.of_batch(
+                "calls_failing" if name == "calls" and failing else name, batch, attempt if cost.redraw else 0
+            )
+            if name == "whole":
+                whole_us = drawn * 1e6
+            elif name == "fixed":
+                fixed_us = drawn * 1e6
+            elif name == "per_invocation":
+                per_invocation_us = drawn * 1e6
+            elif name == "noise":
+                noise = drawn
+            else:
+                calls_us += drawn
+        work = work_us(
+            fixed_us if cost.measured else 0.0, per_invocation_us, cost.per_record_us, cost.per_log_event_us,
+            cost.per_mib_us, records, log_events, body_bytes, 0 if cost.measured else own_us,
+        )  # fmt: skip
+        waiting_us = calls_us if cost.measured else fixed_us + calls_us
+        measured_us, cpu_us = (work, float(own_us)) if cost.measured else (0.0, work)
         return run_us(
             whole_us, waiting_us, measured_us, cpu_us, cost.cpu_fraction, cost.reference_share, cost.share, cost.mode,
             cost.period_us, noise, factor,

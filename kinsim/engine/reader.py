@@ -29,6 +29,7 @@ class Reader:
         "_last_us",
         "_resume_us",
         "batch_limit",
+        "eager",
         "head",
         "log",
         "phase_us",
@@ -43,6 +44,8 @@ class Reader:
         self.shard, self.plan, self.log, self.phase_us, self.polls = shard, plan, log, phase_us, polls
         self.head = self.read = 0
         self.batch_limit = plan.batch_size if plan.one_batch_per_poll else NO_LIMIT
+        self.eager = plan.poll_interval_us == 0 or (plan.read_ahead_bytes == NO_LIMIT and not plan.one_batch_per_poll)
+        """Whether polls do not depend on what is taken from the buffer, so that they may be made up for later still."""
         self._last_us = phase_us - plan.poll_interval_us
         self._resume_us = 0
         self._behind = False

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kinsim.engine.admission import Door
 from kinsim.engine.draws import Purpose, address_key, uniform
-from kinsim.engine.invoking import Invoker
+from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits, plan
 from kinsim.engine.reader import Reader
 from kinsim.engine.shard_log import ShardLog
@@ -63,11 +63,12 @@ class At(simpy.Event):
 class Lane:
     """One shard as its process sees it: what is stored, what is read and the batch in hand."""
 
-    __slots__ = ("batch", "closed", "door", "filled", "finished", "held", "held_end", "idle", "invoker", "log", "reader", "shard", "stuck")
+    __slots__ = ("batch", "closed", "door", "filled", "finished", "held", "held_end", "idle", "invoker", "log", "nothing_expires_before_us", "reader", "shard", "stuck")
 
-    def __init__(self, shard: int, door: Door, reader: Reader, invoker: Invoker) -> None:
+    def __init__(self, shard: int, door: Door, reader: Reader, invoker: Invoker, retention_us: int) -> None:
         self.shard, self.door, self.reader, self.invoker = shard, door, reader, invoker
         self.log = reader.log
+        self.nothing_expires_before_us = retention_us
         self.batch = 0
         self.idle = True
         self.held = self.held_end = 0
@@ -111,7 +112,7 @@ class Pipeline:
         jitter_key = address_key(seed, replication, Purpose.RETRY_JITTER)
         door = Door(shard, planned.limits, self.arrivals.retry_plans(), jitter_key)
         reader = Reader(shard, planned, ShardLog(), phase_us, self.polls)
-        return Lane(shard, door, reader, Invoker(scenario, replication, shard, planned, reader.log))
+        return Lane(shard, door, reader, Invoker(scenario, replication, shard, planned, reader.log), planned.retention_us)
 
     def run(self) -> None:
         """Run to the end of the scenario's duration, or until everything is settled."""
@@ -162,7 +163,8 @@ class Pipeline:
         env, planned, reader, shard = self.env, self.plan, lane.reader, lane.shard
         while True:
             now_us = env.now
-            reader.catch_up(now_us, True)
+            if not (reader.eager and reader.read - reader.head >= planned.batch_size):
+                reader.catch_up(now_us, True)
             if reader.read == reader.head:
                 look_us = reader.next_look_us(now_us)
                 if look_us is not None:
@@ -198,7 +200,8 @@ class Pipeline:
                 ready_us = env.now + self.wait_us(planned.retry_waits, shard, lane.batch, attempt, 0)
                 yield At(env, ready_us, STARTS + shard)
                 self.drop_expired_members(lane, env.now)
-            reader.catch_up(env.now - 1, False)
+            if not reader.eager:
+                reader.catch_up(env.now - 1, False)
             lane.idle, lane.stuck = True, False
             lane.batch += 1
 
@@ -220,9 +223,11 @@ class Pipeline:
     def form_batch(self, lane: Lane, now_us: int) -> bool:
         """Drop what has expired and take the next batch; False if nothing is left of what was read."""
         planned, reader, log = self.plan, lane.reader, lane.log
-        if planned.retention_us != NO_LIMIT:
+        if now_us >= lane.nothing_expires_before_us:
             gone_us = expired_by(now_us, planned.retention_us, planned.trim_us)
-            if log.arrival_us(reader.head) <= gone_us:
+            head_us = log.arrival_us(reader.head)
+            lane.nothing_expires_before_us = expires_at(head_us, planned.retention_us, planned.trim_us)
+            if head_us <= gone_us:
                 first, reader.head = reader.head, log.arrived_by(gone_us)
                 reader.read = max(reader.read, reader.head)
                 self.lose_expired(lane, first, reader.head)
@@ -248,7 +253,7 @@ class Pipeline:
     def drop_expired_members(self, lane: Lane, now_us: int) -> None:
         """Members of the batch in hand that have expired are lost before it is tried (aws:T5)."""
         planned = self.plan
-        if planned.retention_us == NO_LIMIT:
+        if now_us < lane.nothing_expires_before_us:
             return
         gone_us = expired_by(now_us, planned.retention_us, planned.trim_us)
         if lane.log.arrival_us(lane.held) <= gone_us:
@@ -264,14 +269,13 @@ class Pipeline:
 
     # -- tables ----------------------------------------------------------------------------------------------
 
-    def record(self, lane: Lane, attempt: int, ready_us: int, start_us: int, run: Any) -> None:
+    def record(self, lane: Lane, attempt: int, ready_us: int, start_us: int, run: Run) -> None:
         """One row of the table INVOCATION."""
         end_us = self.env.now
         self.last_end_us = end_us
-        first, end = lane.held, lane.held_end
         self.invocations += (
-            lane.shard, 0, lane.batch, first, end - first, run.size, run.log_events, attempt, ready_us, start_us, end_us,
-            run.init_us, run.duration_us, run.outcome, lane.log.arrival_us(first), lane.log.arrival_us(end - 1),
+            lane.shard, 0, lane.batch, lane.held, lane.held_end - lane.held, 0, 0, attempt, ready_us, start_us, end_us,
+            run.init_us, run.duration_us, run.outcome, 0, 0,
         )  # fmt: skip
 
     def lose(self, lane: Lane, first: int, end: int, time_us: int, cause: Loss) -> None:
@@ -322,7 +326,7 @@ class Pipeline:
             Window(
                 start_us=self.window_start_us,
                 end_us=until_us,
-                invocations=_table(self.invocations, INVOCATION),
+                invocations=self._invocations(),
                 polls=_table(self.polls, POLL),
                 throttles=_table(self.throttles, THROTTLE),
                 losses=np.ascontiguousarray(losses).reshape(-1).view(LOSS),
@@ -337,6 +341,20 @@ class Pipeline:
         self.window_start_us = until_us
         for lane in self.lanes:
             lane.log.forget(lane.unsettled)
+
+    def _invocations(self) -> NDArray[np.void]:
+        """The table INVOCATION, with what is known of the records from their shards' logs."""
+        table = _table(self.invocations, INVOCATION)
+        order = np.argsort(table["shard"], kind="stable")
+        shards, starts = np.unique(table["shard"][order], return_index=True)
+        for shard, rows in zip(shards, np.split(order, starts[1:]), strict=True) if len(table) else ():
+            log, first = self.lanes[shard].log, table["first"][rows]
+            end = first + table["records"][rows]
+            table["bytes"][rows] = log.amounts("data_bytes", first, end)
+            table["log_events"][rows] = log.amounts("log_events", first, end)
+            table["first_arrival_us"][rows] = log.arrivals_us(first)
+            table["last_arrival_us"][rows] = log.arrivals_us(end - 1)
+        return table
 
     def finish(self, end_us: int) -> None:
         """Settle what has expired by the end, hand over the last window and the final state."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from kinsim.engine.tables import Rows
+from kinsim.engine.tables import Int64, Rows
 
 CUMULATIVE = ("data_bytes", "payload_bytes", "body_bytes", "log_events", "cpu_us", "call_us", "call_failing_us")
 
@@ -96,6 +96,23 @@ class Chunk:
             return int(start)
         return int(start + (column.item(row + 1) - start) * inside // self.rows.count.item(row))
 
+    def all_before(self, name: str, records: Int64) -> Int64:
+        """The same as :meth:`before` for many records at once."""
+        if name not in self.each and name not in self.columns:
+            self._prepare(name)
+        if name in self.each:
+            return self.each[name] * (records - self.first)
+        column = self.columns[name]
+        row = np.minimum(np.searchsorted(self.first_of_row, records, "right") - 1, len(self.rows) - 1)
+        inside = records - self.first_of_row[row]
+        return np.asarray(column[row] + (column[row + 1] - column[row]) * inside // self.rows.count[row], np.int64)
+
+    def times_of(self, records: Int64) -> Int64:
+        """The same as :meth:`time_of` for many records at once."""
+        row = np.searchsorted(self.first_of_row, records, "right") - 1
+        moved = (records - self.first_of_row[row]) * self.rows.step_numerator[row] + self.rows.step_offset[row]
+        return np.asarray(self.rows.time_us[row] + moved // self.rows.step_denominator[row], np.int64)
+
     def find(self, name: str, total: int) -> int:
         """Most records of the chunk whose column *name* adds up to at most *total*, as a record number."""
         self.before(name, self.first)
@@ -155,9 +172,11 @@ class ShardLog:
     (47, 3)
     """
 
-    __slots__ = ("_chunks", "_ends", "_starts_us", "end")
+    __slots__ = ("_chunks", "_ends", "_starts_us", "end", "has_work")
 
     def __init__(self) -> None:
+        self.has_work = False
+        """Whether any record stored so far brings work of its own."""
         self._chunks: list[Chunk] = []
         self._ends: list[int] = []
         self._starts_us: list[int] = []
@@ -170,6 +189,7 @@ class ShardLog:
             return
         chunk = Chunk(rows, self.end)
         self._chunks.append(chunk)
+        self.has_work = self.has_work or bool(rows.cpu_us.any())
         self._ends.append(chunk.end)
         self._starts_us.append(int(rows.time_us[0]))
         self.end = chunk.end
@@ -225,6 +245,30 @@ class ShardLog:
             left -= whole
             at += 1
         return self.end
+
+    def amounts(self, name: str, first: Int64, end: Int64) -> Int64:
+        """The same as :meth:`amount` for many stretches at once."""
+        whole = np.array([0] + [chunk.before(name, chunk.end) for chunk in self._chunks], np.int64)
+        base = np.cumsum(whole)
+        return self._totals(name, end, base) - self._totals(name, first, base)
+
+    def _totals(self, name: str, records: Int64, base: Int64) -> Int64:
+        """Totals of a column over all records held that come before each of *records*."""
+        where = np.minimum(np.searchsorted(self._ends, records, "right"), len(self._chunks) - 1)
+        totals = base[where]
+        for at in np.unique(where):
+            here = where == at
+            totals[here] += self._chunks[at].all_before(name, records[here])
+        return totals
+
+    def arrivals_us(self, records: Int64) -> Int64:
+        """The same as :meth:`arrival_us` for many records at once."""
+        where = np.searchsorted(self._ends, records, "right")
+        arrivals_us = np.empty(records.size, np.int64)
+        for at in np.unique(where):
+            here = where == at
+            arrivals_us[here] = self._chunks[at].times_of(records[here])
+        return arrivals_us
 
     def pieces(self, first: int, end: int) -> Pieces:
         """Records from *first* up to, not including, *end*, as stretches of equal records."""

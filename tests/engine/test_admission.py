@@ -156,7 +156,7 @@ def test_compiled_loop_decides_the_same(monkeypatch):
     plan = RetryPlan(BACKOFF, 6, 40_000, 900_000, FULL, 3_000_000)
     limit = limits(records_per_s=60, bytes_per_s=1_500)
     plain = through_door(rows, limit, plan, 10**6)
-    monkeypatch.setattr(admission, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(admission, "WORTH_COMPILING", -1)
     assert compiled(admission._take_in_order) is not admission._take_in_order
     assert through_door(rows, limit, plan, 10**6) == plain
     assert plain[2] > 0 and plain[0] > len(rows)
