@@ -1,0 +1,169 @@
+"""`kinsim run`: simulate, say whether the SLOs are met, leave everything in a folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kinsim.present.cli import MET, verbose, write_note, write_result
+from kinsim.present.failure import logged_to
+from kinsim.present.options import (
+    dry_run_option,
+    examples,
+    file_argument,
+    format_option,
+    fresh_option,
+    json_option,
+    no_fail_option,
+    out_option,
+    overrides,
+    progress_option,
+    quiet_option,
+    replications_option,
+    seed_option,
+    set_option,
+    size_option,
+    verbose_option,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from kinsim.scenario import Scenario
+
+KEPT = ("invocations", "records")
+
+
+@click.command(
+    epilog=examples(
+        "kinsim run configs/quickstart.yaml",
+        "kinsim run configs/quickstart.yaml --set stream.shards=4 --replications 10",
+        "kinsim run configs/quickstart.yaml --json --no-figures",
+    )
+)
+@file_argument("scenario")
+@set_option
+@out_option
+@seed_option
+@replications_option
+@workers_option(1)
+@click.option("--keep", metavar="TABLES", default="", help="Also write these tables: invocations,records.")
+@format_option("svg,png")
+@size_option
+@click.option("--no-figures", is_flag=True, help="Draw no figures; `kinsim plot` draws them later.")
+@json_option
+@progress_option
+@no_fail_option
+@dry_run_option
+@fresh_option
+@quiet_option
+@verbose_option
+@click.pass_context
+def command(
+    ctx: click.Context, scenario: str, settings: tuple[str, ...], out: str, seed: int | None, replications: int | None,
+    workers: int | str, keep: str, formats: tuple[str, ...], size: str, no_figures: bool, as_json: bool, progress: str,
+    no_fail: bool, dry_run: bool, fresh: bool, quiet: bool, loud: bool,
+) -> int:  # fmt: skip
+    """Simulate SCENARIO and say whether it meets its SLOs.
+
+    The result goes into OUT/NAME/HASH, where HASH stands for the whole configuration: the same one is not
+    computed twice. stdout holds the verdict, or with --json the summary; everything else goes to stderr.
+    """
+    verbose(ctx, loud)
+    kept = _kept(keep)
+    with logged_to(Path(out)):
+        from kinsim.errors import format_problems
+        from kinsim.present.run_folder import place_of
+        from kinsim.scenario import load
+
+        loaded = load(scenario, overrides(settings, seed, replications))
+        if loaded.warnings and not quiet:
+            write_note(format_problems(loaded.warnings))
+        folder = place_of(out, loaded.name, loaded.config_hash)
+        ready = not fresh and _is_there(folder, loaded, kept)
+        if dry_run:
+            write_result(_plan(loaded, folder, ready))
+            return MET
+        if not ready:
+            _compute(loaded, folder, kept, workers, progress, quiet)
+        pictures = [] if no_figures else _draw(folder, formats, size)
+        return _report(folder, ready, pictures, as_json=as_json, no_fail=no_fail, quiet=quiet)
+
+
+def _kept(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    wrong = [name for name in names if name not in KEPT]
+    if wrong:
+        raise click.BadParameter(f"unknown table {wrong[0]!r}; any of {', '.join(KEPT)}", param_hint="--keep")
+    return names
+
+
+def _is_there(folder: Path, scenario: Scenario, kept: tuple[str, ...]) -> bool:
+    from kinsim.present.run_folder import is_current
+
+    return is_current(folder, scenario.config_hash) and all((folder / f"{name}.csv").exists() for name in kept)
+
+
+def _plan(scenario: Scenario, folder: Path, ready: bool) -> str:
+    """What `--dry-run` says."""
+    from kinsim.present.format import quantity
+
+    run = scenario.run
+    n = f"{run.replications} replication{'s' if run.replications != 1 else ''}"
+    what = f"{scenario.name}: {n} × {quantity(run.duration_s, 's')}, seed {run.seed}, engine {scenario.engine}"
+    return f"{what}\n{'already computed' if ready else 'to be written'}: {folder}"
+
+
+def _compute(
+    scenario: Scenario, folder: Path, kept: tuple[str, ...], workers: int | str, progress: str, quiet: bool
+) -> None:
+    """Simulate and write the folder, which appears complete."""
+    from kinsim.experiment.executors import worker_count
+    from kinsim.experiment.simulate import simulate
+    from kinsim.present.progress import showing
+    from kinsim.present.run_files import write_run
+    from kinsim.present.run_folder import appearing
+
+    started = time.time()
+    with showing(progress, scenario.name, "replications", quiet) as report:
+        result = simulate(scenario, keep=kept, workers=worker_count(workers), progress=report)
+    with appearing(folder) as temporary:
+        write_run(result, temporary, folder, command_line(), started)
+
+
+def command_line() -> list[str]:
+    """The command as it was typed, for the manifest."""
+    return ["kinsim", *sys.argv[1:]]
+
+
+def _draw(folder: Path, formats: tuple[str, ...], size: str) -> list[Path]:
+    """Draw the figures that are not there yet."""
+    from kinsim.present.figures import stored
+
+    data, footer = stored.load(folder / "figures")
+    missing = [
+        kind for kind in formats
+        if not all((folder / "figures" / stored.file_name(figure, kind, size)).exists() for figure in data)
+    ]  # fmt: skip
+    return stored.draw(data, footer, folder / "figures", missing, size)
+
+
+def _report(folder: Path, ready: bool, pictures: list[Path], *, as_json: bool, no_fail: bool, quiet: bool) -> int:
+    """Verdict or JSON on stdout, the place on stderr; gives the exit code."""
+    from kinsim.present.console import exit_code, print_run
+    from kinsim.present.run_folder import read_json
+
+    summary: dict[str, Any] = read_json(folder / "summary.json")
+    if as_json:
+        write_result((folder / "summary.json").read_text(encoding="utf-8").rstrip("\n"))
+    else:
+        print_run(summary)
+    if not quiet:
+        if ready:
+            write_note("already computed; --fresh to redo")
+        write_note(f"{'read' if ready else 'wrote'} {folder}{os.sep}" + (" (figures in figures/)" if pictures else ""))
+    return MET if no_fail else exit_code(summary)

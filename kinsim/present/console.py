@@ -1,0 +1,201 @@
+"""The verdict of a run as text, rendered from its summary and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kinsim.present.cli import MET, NOT_MET, printable, write_result
+from kinsim.present.documents import table_text
+from kinsim.present.format import digits, interval, quantity, scale_of
+from kinsim.present.progress import wants_colour
+
+SLO_HEADER = ("SLO", "metric", "limit", "result", "", "status")
+KEY_HEADER = ("", "result", "")
+
+# What a planner looks at first, in the order of the pipeline: metric, statistic, words.
+KEY_FIGURES = (
+    ("offered_records", "sum", "records offered"),
+    ("rejected_records", "sum", "rejections by the stream"),
+    ("dropped_records", "sum", "records dropped by the producer"),
+    ("processed_records", "sum", "records processed"),
+    ("discarded_records", "sum", "records discarded after retries"),
+    ("expired_records", "sum", "records expired unread"),
+    ("waiting_records", "sum", "records waiting at the end"),
+    ("invocations", "sum", "invocations"),
+    ("errors", "sum", "errors"),
+    ("timeouts", "sum", "of these time-outs"),
+    ("throttles", "sum", "throttles"),
+    ("duration_s", "p99", "Duration p99"),
+    ("iterator_age_s", "p99", "IteratorAge p99"),
+    ("iterator_age_s", "max", "IteratorAge maximum"),
+    ("end_to_end_latency_s", "p99", "end-to-end latency p99"),
+    ("true_age_s", "max", "oldest record waiting"),
+    ("utilization", "max", "busiest shard's utilization"),
+    ("cost_usd_per_month", "mean", "cost per month"),
+)
+_ONLY_WHERE_NOT_ZERO = frozenset(name for name, statistic, _ in KEY_FIGURES if statistic == "sum") - {
+    "offered_records",
+    "processed_records",
+    "invocations",
+}
+_COLOURS = {"met": "green", "missed": "bold red", "undecided": "yellow"}
+
+
+def exit_code(summary: Mapping[str, Any]) -> int:
+    """0 where all SLOs are met or none is stated, 3 otherwise."""
+    return MET if all(slo["status"] == "met" for slo in summary["slos"]) else NOT_MET
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """One line that says what was simulated."""
+    scenario = summary["scenario"]
+    n = scenario["replications"]
+    parts = [
+        str(scenario["name"]),
+        f"{n} replication{'s' if n != 1 else ''} × {quantity(scenario['duration_s'], 's')}",
+        f"seed {scenario['seed']}",
+        f"config {scenario['config_hash'][:8]}",
+    ]
+    return " · ".join(parts)
+
+
+def slo_rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """One row per SLO: name, metric, limit, result, interval, status."""
+    return [_slo_row(slo) for slo in summary["slos"]]
+
+
+def _slo_row(slo: Mapping[str, Any]) -> tuple[str, ...]:
+    unit = _unit(slo.get("unit") or _unit_of(slo["metric"]))
+    value = slo["value"]
+    limit = quantity(slo["limit"], unit)
+    sign = "" if slo.get("bound", "at_most") == "at_most" else "≥ "
+    if value is None:
+        return (slo["name"], _metric(slo), sign + limit, "no data", "", _status(slo))
+    scale = scale_of(value, unit)
+    band = (
+        interval(slo.get("ci_low"), slo.get("ci_high"), unit, scale) if slo.get("ci_low") != slo.get("ci_high") else ""
+    )
+    return (slo["name"], _metric(slo), sign + limit, quantity(value, unit, scale), band, _status(slo))
+
+
+def _unit_of(metric: str) -> str:
+    from kinsim.system.metrics import unit_of
+
+    return unit_of(metric)
+
+
+def _unit(unit: str) -> str:
+    """Units of CloudWatch as this package's.
+
+    >>> _unit("Milliseconds"), _unit("Count")
+    ('ms', 'count')
+    """
+    return {"Milliseconds": "ms", "Bytes": "B", "Count": "count"}.get(unit, unit)
+
+
+def _metric(slo: Mapping[str, Any]) -> str:
+    period = slo.get("period_s")
+    return f"{slo['metric']} {slo['statistic']}" + (f", each {quantity(period, 's')}" if period else "")
+
+
+def _status(slo: Mapping[str, Any]) -> str:
+    needed = slo.get("replications_needed")
+    if slo["status"] == "undecided" and needed:
+        return f"undecided → {digits(needed)} replications needed"
+    return str(slo["status"])
+
+
+def key_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What happened, in a few numbers: words, value, interval."""
+    rows = []
+    for name, statistic, words in KEY_FIGURES:
+        found = summary["metrics"].get(name, {}).get(statistic)
+        if found is None or found["value"] is None or (name in _ONLY_WHERE_NOT_ZERO and not found["value"]):
+            continue
+        unit = _unit(_unit_of(name))
+        scale = scale_of(found["value"], unit)
+        low, high = found["ci_low"], found["ci_high"]
+        band = interval(low, high, unit, scale) if low != high else ""
+        rows.append((words, quantity(found["value"], unit, scale), band))
+    return rows
+
+
+def confidence_words(summary: Mapping[str, Any]) -> str:
+    """Head of the column of results: `result (95 % CI)`."""
+    scenario = summary["scenario"]
+    if scenario["replications"] < 2:
+        return "result"
+    return f"result ({digits(scenario.get('confidence', 0.95) * 100)} % CI)"
+
+
+def closing(summary: Mapping[str, Any]) -> list[str]:
+    """The sentences under the table: verdict, bottleneck, lower bounds, other findings."""
+    findings = summary["findings"]
+    lines = [findings.get("verdict"), findings.get("bottleneck"), findings.get("lower_bounds")]
+    lines += findings.get("notes", [])
+    return [line for line in lines if line]
+
+
+def print_run(summary: Mapping[str, Any]) -> None:
+    """Write the verdict to stdout: in colour on a terminal, plain elsewhere."""
+    if wants_colour(sys.stdout.isatty()):
+        _print_rich(summary)
+    else:
+        write_result(run_text(summary))
+
+
+def run_text(summary: Mapping[str, Any]) -> str:
+    """The verdict as plain text."""
+    parts = [headline(summary)]
+    if summary["slos"]:
+        header = (*SLO_HEADER[:3], confidence_words(summary), *SLO_HEADER[4:])
+        parts.append(_indented(table_text(header, slo_rows(summary))))
+    parts.append(_indented(table_text(("", confidence_words(summary), ""), key_rows(summary))))
+    parts.append(_indented("\n".join(closing(summary))))
+    return "\n\n".join(part for part in parts if part.strip())
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f" {line}".rstrip() for line in text.splitlines())
+
+
+def _print_rich(summary: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(force_terminal=True, highlight=False, soft_wrap=True)
+    encoding = console.encoding
+
+    def text(words: str, look: str = "") -> Text:
+        return Text(printable(words, encoding), style=look)
+
+    console.print(text(headline(summary), "dim"))
+    if summary["slos"]:
+        statuses = [str(slo["status"]) for slo in summary["slos"]]
+        header = (*SLO_HEADER[:3], confidence_words(summary), *SLO_HEADER[4:])
+        console.print()
+        console.print(_rich_table(header, slo_rows(summary), [_COLOURS[status] for status in statuses], encoding))
+    console.print()
+    rows = key_rows(summary)
+    console.print(_rich_table(("", confidence_words(summary), ""), rows, [""] * len(rows), encoding))
+    console.print()
+    for place, line in enumerate(closing(summary)):
+        console.print(text(f" {line}", "bold" if place == 0 else ""))
+
+
+def _rich_table(header: Sequence[str], rows: Sequence[Sequence[str]], looks: Sequence[str], encoding: str) -> Any:
+    """A table without lines; the last column of each row is coloured."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=True, show_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in header:
+        table.add_column(Text(printable(name, encoding)), no_wrap=True, overflow="fold")
+    for row, look in zip(rows, looks, strict=True):
+        cells = [Text(printable(cell, encoding)) for cell in row]
+        if look:
+            cells[-1].stylize(look)
+        table.add_row(*(Text(" ") + cell if k == 0 else cell for k, cell in enumerate(cells)))
+    return table

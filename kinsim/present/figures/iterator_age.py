@@ -1,0 +1,201 @@
+"""Figure 2: iterator age over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
+from numpy.typing import NDArray
+
+from kinsim.measure.figure_data import FigureData
+from kinsim.present.figures import style
+from kinsim.present.figures.scales import age_axis, time_axis
+from kinsim.present.figures.style import BLUE, GREY, HALO, INK, ORANGE, RASTERIZE_ABOVE, Words
+from kinsim.present.format import digits, period, quantity
+
+_SHOW_RETENTION_WITHIN = 30
+"""The retention limit is drawn once an age comes within this factor of it."""
+_MOST_SHADED = 40
+
+
+def words(data: FigureData) -> Words:
+    """The finding, what is drawn, and both for those who cannot see it."""
+    notes = data.notes
+    subtitle = f"IteratorAge, maximum over shards in each {period(notes['bin_s'])}"
+    if "oldest_waiting_s" in data.columns:
+        subtitle += ", and age of the oldest record waiting"
+    if notes["heavy"] and len(notes["heavy"]) <= _MOST_SHADED:
+        subtitle += "; grey: load above 1.5 × its mean"
+    if notes["retention_s"] and not _retention_in_view(data):
+        subtitle += f"; retention {quantity(notes['retention_s'], 's')}"
+    title = _finding(notes)
+    return Words(title, subtitle, f"{title}. {subtitle}.")
+
+
+def _finding(notes: dict[str, Any]) -> str:
+    worst, limit = notes["worst"], _strictest(notes["limits"])
+    if worst is None:
+        return "No invocation ran, so there is no IteratorAge"
+    peak = quantity(worst["value_s"], "s")
+    if notes["expired_records"]:
+        reach = f"IteratorAge reaches {peak} of {quantity(notes['retention_s'], 's')} retention"
+        return f"{reach}: {digits(notes['expired_records'])} records expire unread"
+    if limit is None:
+        return f"IteratorAge peaks at {peak}, {quantity(worst['at_s'], 's')} into the run"
+    bound = quantity(limit["limit_s"], "s")
+    above = notes["above"]
+    if above is None:
+        return f"IteratorAge stays below {bound}: its worst minute reaches {peak}"
+    if worst["value_s"] <= limit["limit_s"]:
+        return f"IteratorAge stays below {bound}, but records wait longer: nothing shows them until they are read"
+    if not above["recovered"]:
+        return f"IteratorAge reaches {peak} and is still above {bound} when the run ends"
+    return (
+        f"IteratorAge reaches {peak} and is back below {bound} after {quantity(above['to_s'] - above['from_s'], 's')}"
+    )
+
+
+def _strictest(limits: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return min(limits, key=lambda limit: float(limit["limit_s"]), default=None)
+
+
+def _retention_in_view(data: FigureData) -> bool:
+    retention = data.notes["retention_s"]
+    return bool(retention) and _largest(data) * _SHOW_RETENTION_WITHIN >= retention
+
+
+def _largest(data: FigureData) -> float:
+    finite = [a[np.isfinite(a)] for a in _ages(data)]
+    return max((float(a.max()) for a in finite if a.size), default=0.0)
+
+
+def _ages(data: FigureData) -> list[NDArray[np.float64]]:
+    return [data.columns[name] for name in ("iterator_age_s", "oldest_waiting_s") if name in data.columns]
+
+
+def draw(data: FigureData, figure: FigureBase) -> FigureBase:
+    """Draw one panel into *figure* (a Figure or SubFigure) and return it."""
+    (ax,) = style.axes_of(figure)
+    notes = data.notes
+    also = [float(limit["limit_s"]) for limit in notes["limits"]]
+    if _retention_in_view(data):
+        also.append(notes["retention_s"])
+    time_axis(ax, notes["end_s"])
+    age_axis(ax, np.concatenate(_ages(data)), also=also, label="age")
+    _shade_heavy_load(ax, notes)
+    ends = _series(ax, data)
+    _lines(ax, notes, _retention_in_view(data))
+    if notes["worst"] is None:
+        ax.annotate(
+            "no invocation in this run", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY, bbox=HALO
+        )
+    else:
+        _mark_recovery(ax, notes)
+    style.label_ends(ax, ends)
+    return figure
+
+
+def _shade_heavy_load(ax: Axes, notes: dict[str, Any]) -> None:
+    if len(notes["heavy"]) > _MOST_SHADED:
+        return
+    for start, end in notes["heavy"]:
+        ax.axvspan(start, min(end, notes["end_s"]), color="#EBEBEB", lw=0, zorder=0)
+
+
+def _series(ax: Axes, data: FigureData) -> list[tuple[float, str, str]]:
+    """Draw both ages; gives their last values, names and colours."""
+    half = data.notes["bin_s"] / 2
+    time = np.minimum(data.columns["time_s"] + half, data.notes["end_s"])
+    ends = []
+    if "oldest_waiting_s" in data.columns and np.isfinite(data.columns["oldest_waiting_s"]).any():
+        waiting = data.columns["oldest_waiting_s"]
+        ax.plot(time, waiting, color=ORANGE, ls=(0, (4, 1.2, 1, 1.2)), lw=style.line_width(1.3), zorder=3)
+        ends.append((_last(waiting), "oldest waiting", "#9A6700"))
+    age = data.columns["iterator_age_s"]
+    low, high = data.columns["iterator_age_s_ci_low"], data.columns["iterator_age_s_ci_high"]
+    if np.isfinite(low).any():
+        ax.fill_between(time, low, high, color=BLUE, alpha=0.22, lw=0, zorder=2)
+    ax.plot(time, age, color=BLUE, lw=style.line_width(1.6), zorder=4)
+    alone = _alone(age)
+    if alone.any():
+        ax.plot(
+            time[alone], age[alone], ".", color=BLUE, ms=4, zorder=4, rasterized=bool(alone.sum() > RASTERIZE_ABOVE)
+        )
+    if np.isfinite(age).any():
+        ends.append((_last(age), "IteratorAge", BLUE))
+    return ends
+
+
+def _last(values: NDArray[np.float64]) -> float:
+    return float(values[np.flatnonzero(np.isfinite(values))[-1]])
+
+
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Points without a neighbour: a line would not show them."""
+    known = np.isfinite(values)
+    padded = np.concatenate([[False], known, [False]])
+    return np.asarray(known & ~padded[:-2] & ~padded[2:])
+
+
+def _lines(ax: Axes, notes: dict[str, Any], with_retention: bool) -> None:
+    for limit in notes["limits"]:
+        style.limit_line(ax, limit["limit_s"], f"{limit['name']}: {quantity(limit['limit_s'], 's')}")
+    if with_retention:
+        ax.axhline(notes["retention_s"], color=INK, ls=(0, (8, 2, 1.5, 2)), lw=style.line_width(1.1), zorder=3)
+        ax.annotate(
+            f"retention {quantity(notes['retention_s'], 's')}: older records are gone",
+            (0.994, notes["retention_s"]),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize="small",
+            color=INK,
+            zorder=6,
+        )
+
+
+def _mark_recovery(ax: Axes, notes: dict[str, Any]) -> None:
+    """A dot on the worst minute; a bar over the time above the SLO."""
+    worst, above, end_s = notes["worst"], notes["above"], notes["end_s"]
+    x = min(worst["at_s"] + notes["bin_s"] / 2, end_s)
+    ax.plot([x], [worst["value_s"]], "o", color=BLUE, ms=4.5, mec="white", mew=0.8, zorder=5)
+    text = quantity(worst["value_s"], "s")
+    if above is not None:
+        start, stop = above["from_s"], min(above["to_s"], end_s)
+        ax.annotate(
+            "",
+            (start, above["limit_s"]),
+            (stop, above["limit_s"]),
+            zorder=5,
+            arrowprops={
+                "arrowstyle": "|-|,widthA=0.3,widthB=0.3",
+                "color": INK,
+                "lw": style.line_width(1.6),
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
+        took = quantity(above["to_s"] - above["from_s"], "s")
+        text += (
+            f"\nabove {quantity(above['limit_s'], 's')} for {took}"
+            if above["recovered"]
+            else "\nnot caught up at the end"
+        )
+    right = x > 0.6 * end_s
+    ax.annotate(
+        text,
+        (x, worst["value_s"]),
+        xytext=(-8 if right else 8, 2),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="bottom",
+        fontsize="small",
+        color=BLUE,
+        bbox=HALO,
+        zorder=6,
+        linespacing=1.2,
+    )

@@ -1,0 +1,37 @@
+"""Files as users name them: scenarios and sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinsim.errors import Problem
+
+
+def is_sweep(path: str) -> bool:
+    """Whether the file at *path* is a sweep rather than a scenario: it has a base, axes, points or any_of.
+
+    An unreadable file is taken as a scenario; its reader then says what is wrong.
+    """
+    from kinsim.errors import ConfigError
+    from kinsim.scenario.files import read_text
+    from kinsim.scenario.yaml12 import load_tree
+
+    try:
+        value = load_tree(read_text(Path(path)), path).value
+    except ConfigError:
+        return False
+    return isinstance(value, dict) and bool({"base", "axes", "points", "any_of"} & set(value))
+
+
+def read_any(path: str, settings: Sequence[str] = ()) -> list[Problem]:
+    """Read the scenario or sweep at *path* and give its warnings; its errors are raised as ConfigError."""
+    from kinsim.scenario import load
+
+    if not is_sweep(path):
+        return list(load(path, settings).warnings)
+    from kinsim.experiment.sweep_plan import plan_sweep
+
+    plan = plan_sweep(path, overrides=settings)
+    plan.file.require_built()
+    return list(plan.warnings)
