@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any, Final
 
 from kinsim.errors import SettingError
+from kinsim.scenario.tree import NOWHERE, Mark
 from kinsim.units import (
     parse_duration_s,
     parse_fraction,
@@ -324,8 +325,9 @@ class Exclusion:
     False
     """
 
-    def __init__(self, settings: Mapping[str, object]) -> None:
+    def __init__(self, settings: Mapping[str, object], mark: Mark = NOWHERE) -> None:
         self.settings = dict(settings)
+        self.mark = mark
         self._wanted = {
             path: {meaning(path, one) for one in (value if isinstance(value, (list, tuple)) else [value])}
             for path, value in settings.items()
