@@ -8,7 +8,7 @@ from kinsim import limits as bounds
 from kinsim.errors import Problem, SettingError
 from kinsim.scenario.paths import find, hint_word
 from kinsim.scenario.profiles import Limit, Profile, first_with, value_text
-from kinsim.scenario.tree import NOWHERE, Node, dotted
+from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import ADVICE, NOT_YET, UNBUILT, is_off, places
 
@@ -21,33 +21,34 @@ def check(document: Node, profile: Profile) -> list[Problem]:
     return problems + _prices(document, profile)
 
 
-def _at(document: Node, steps: Steps, message: str, help: str = "") -> Problem:
+def problem_at(document: Node, steps: Steps, message: str, help: str = "", warning: bool = False) -> Problem:
     """A problem with the value at *steps*; a value of the profile's is shown where the user might write it."""
     node = document.find(steps)
-    mark = node.mark if node is not None else NOWHERE
-    if node is not None and node.origin is not None and node.origin.kind == "profile":
+    if node is not None and node.origin is not None and node.origin.kind == "profile" and not warning:
         message = f"{message} (the default of {node.origin.label})"
+    mark = node.mark if node is not None else NOWHERE
     up = list(steps)
-    while not mark.source.label and up:
+    while not mark.source.label and len(up) > 1:
         up.pop()
         above = document.find(up)
-        if above is not None:
-            mark = above.key or above.mark
-    if not up and mark.line:
-        mark = type(mark)(mark.source)
-    return mark.problem(message, dotted(steps), help)
+        mark = above.place if above is not None else NOWHERE
+    if not mark.source.label:
+        mark = Mark(document.mark.source)
+    return mark.problem(message, dotted(steps), help, warning)
 
 
 def _version(document: Node) -> list[Problem]:
     node = document.child("kinsim")
     if node is None:
         return [
-            _at(
+            problem_at(
                 document, ("kinsim",), "`kinsim: 1` is missing", "the first line of a scenario says which format it has"
             )
         ]
     if node.value != 1 or isinstance(node.value, bool):
-        return [_at(document, ("kinsim",), f"got {node.plain()!r}: this version reads format 1", "write kinsim: 1")]
+        return [
+            problem_at(document, ("kinsim",), f"got {node.plain()!r}: this version reads format 1", "write kinsim: 1")
+        ]
     return []
 
 
@@ -65,7 +66,7 @@ def _features(document: Node, profile: Profile) -> list[Problem]:
             if known is not None and known.allowed() and isinstance(value, str) and value not in known.allowed():
                 continue  # a wrong word is reported as such
             message = f"got {_shown(value)}, but profile {profile.name} has no {feature.name}"
-            problems.append(_at(document, steps, message, _since(document, path, feature.since)))
+            problems.append(problem_at(document, steps, message, _since(document, path, feature.since)))
     return problems
 
 
@@ -90,7 +91,9 @@ def _limits(document: Node, profile: Profile) -> list[Problem]:
                 continue
             message = _outside(node.value, limit, path)
             if message:
-                problems.append(_at(document, steps, f"got {_shown(node.value)}, {message}", _who(profile, limit)))
+                problems.append(
+                    problem_at(document, steps, f"got {_shown(node.value)}, {message}", _who(profile, limit))
+                )
     return problems
 
 
@@ -128,7 +131,9 @@ def _unbuilt(document: Node) -> list[Problem]:
             value = node.plain() if node is not None else None
             if not is_off(path, value):
                 name = dotted(steps) if isinstance(value, (dict, list)) else f"{steps[-1]} {_shown(value)}"
-                problems.append(_at(document, steps, f"{name} {NOT_YET}", ADVICE.get(path, "remove this setting")))
+                problems.append(
+                    problem_at(document, steps, f"{name} {NOT_YET}", ADVICE.get(path, "remove this setting"))
+                )
     return problems[: bounds.PROBLEMS]
 
 
@@ -140,11 +145,13 @@ def _prices(document: Node, profile: Profile) -> list[Problem]:
     for name, node in prices.value.items():
         steps = ("cost", "prices", name)
         if not profile.has_price(name):
-            problems.append(_at(document, steps, f"unknown price {name!r}", hint_word(name, list(profile.prices))))
+            problems.append(
+                problem_at(document, steps, f"unknown price {name!r}", hint_word(name, list(profile.prices)))
+            )
         elif isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
-            problems.append(_at(document, steps, f"got {_shown(node.value)}, not a number of USD"))
+            problems.append(problem_at(document, steps, f"got {_shown(node.value)}, not a number of USD"))
         elif not 0 <= node.value < float("inf"):
-            problems.append(_at(document, steps, f"got {_shown(node.value)}: a price is 0 or more"))
+            problems.append(problem_at(document, steps, f"got {_shown(node.value)}: a price is 0 or more"))
     return problems
 
 

@@ -1,0 +1,298 @@
+"""What can be known of a scenario without simulating it: mean loads, the time of a batch, capacities.
+
+All in SI units; means stand for what varies.  None says that only a simulation (or a trace's file) tells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from kinsim.system import function as rules
+from kinsim.system.function import DurationParts
+from kinsim.system.partition_keys import CountedKeys, ListedKeys, PrefixedKeys, mean_key_bytes
+from kinsim.system.producer import event_body_bytes, gzip_bytes, subscription_plan
+from kinsim.system.workload import Source, mean_rate_per_s, peak_rate_per_s
+from kinsim.system.workload.bursts import BurstArrivals
+from kinsim.system.workload.vpc_flow_logs import VpcFlowLogsArrivals
+
+if TYPE_CHECKING:
+    from kinsim.scenario.model import Scenario
+
+CPU = {"quota": rules.QUOTA, "proportional": rules.PROPORTIONAL, "unlimited": rules.UNLIMITED}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A source in means."""
+
+    name: str
+    rate_per_s: float | None
+    """Records per second over the run."""
+    peak_per_s: float | None
+    """Highest rate; infinite where records come at once."""
+    data_bytes: float
+    key_bytes: float
+    log_events: float
+    body_bytes: float
+    """Bytes of a record after decompression."""
+    work_s: float
+    keys: int | None
+    """Number of different keys where it is small and fixed."""
+
+    @property
+    def record_bytes(self) -> float:
+        """What a record weighs against a shard's limit (aws:W4)."""
+        return self.data_bytes + self.key_bytes
+
+
+def load_of(name: str, source: Source, scenario: Scenario) -> Load:
+    """The means of a source."""
+    if isinstance(source.arrivals, VpcFlowLogsArrivals):
+        return _flow_logs(name, source, source.arrivals, scenario)
+    return Load(
+        name=name,
+        rate_per_s=mean_rate_per_s(source, scenario.run.duration_s),
+        peak_per_s=peak_rate_per_s(source),
+        data_bytes=source.record_size_bytes.mean,
+        key_bytes=mean_key_bytes(source.partition_keys),
+        log_events=source.log_events_per_record.mean,
+        body_bytes=source.record_size_bytes.mean,
+        work_s=source.work_s.mean,
+        keys=_number_of_keys(source),
+    )
+
+
+def _flow_logs(name: str, source: Source, flow: VpcFlowLogsArrivals, scenario: Scenario) -> Load:
+    """Flow logs packed into subscription records: each publication of an interface fills as few as it can."""
+    plan = subscription_plan(source.producer or scenario.producer, flow.extracted_fields, flow.line_size_bytes)
+    lines = flow.lines_per_interface.mean * flow.period_s / flow.aggregation_interval_s
+    records = max(1, math.ceil(lines / plan.most_events))
+    events = max(lines / records, 1.0)
+    rate = flow.interfaces * min(lines, records) / flow.period_s
+    at_once = math.inf if flow.phase == "aligned" else flow.interfaces * records / max(flow.publish_spread_s, 1.0)
+    return Load(
+        name=name,
+        rate_per_s=rate,
+        peak_per_s=rate if flow.phase == "random" else at_once,
+        data_bytes=float(gzip_bytes(round(events), plan.gzip_fixed, plan.gzip_per_event)),
+        key_bytes=float(mean_key_bytes(source.partition_keys)),
+        log_events=events,
+        body_bytes=float(
+            event_body_bytes(
+                round(events), round(events) * flow.line_size_bytes, plan.event_json_bytes, plan.message_copies
+            )
+        ),
+        work_s=source.work_s.mean,
+        keys=None,
+    )
+
+
+def _number_of_keys(source: Source) -> int | None:
+    keys = source.partition_keys
+    if keys == "constant":
+        return 1
+    if isinstance(keys, ListedKeys):
+        return len(set(keys.keys))
+    return keys.count if isinstance(keys, (CountedKeys, PrefixedKeys)) else None
+
+
+class Arithmetic:
+    """The closed-form numbers of a scenario, each computed when it is asked for."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.loads = [load_of(name, source, scenario) for name, source in scenario.workload.sources.items()]
+
+    # -- the load
+
+    @cached_property
+    def rate_per_s(self) -> float | None:
+        """Mean records per second over the run."""
+        rates = [load.rate_per_s for load in self.loads]
+        return None if None in rates else sum(rate for rate in rates if rate is not None)
+
+    @cached_property
+    def peak_per_s(self) -> float | None:
+        """Records per second when every source is at its highest."""
+        rates = [load.peak_per_s for load in self.loads]
+        return None if None in rates else sum(rate for rate in rates if rate is not None)
+
+    def _mean(self, of: Callable[[Load], float]) -> float:
+        """Mean over records; sources of unknown rate count as one record per second."""
+        weights = [1.0 if load.rate_per_s is None else load.rate_per_s for load in self.loads]
+        total = sum(weights)
+        if total <= 0:
+            return sum(of(load) for load in self.loads) / len(self.loads)
+        return sum(weight * of(load) for weight, load in zip(weights, self.loads, strict=True)) / total
+
+    @cached_property
+    def record_bytes(self) -> float:
+        """Mean bytes of a record with its key."""
+        return self._mean(lambda load: load.record_bytes)
+
+    @cached_property
+    def log_events(self) -> float:
+        """Mean log events of a record."""
+        return self._mean(lambda load: load.log_events)
+
+    @cached_property
+    def bytes_per_s(self) -> float | None:
+        """Mean bytes per second, keys included."""
+        return None if self.rate_per_s is None else self.rate_per_s * self.record_bytes
+
+    # -- a batch
+
+    @cached_property
+    def payload_records(self) -> int | None:
+        """Mean records that an invocation's event holds, or None where it has no limit (aws:E8, E9)."""
+        mapping = self.scenario.event_source_mapping
+        if mapping.payload_limit_bytes is None:
+            return None
+        each = self._mean(lambda load: payload_bytes(load.data_bytes, load.key_bytes, mapping.payload_envelope_bytes))
+        return int(mapping.payload_limit_bytes / each)
+
+    @property
+    def full_batch(self) -> int:
+        """Records of a full batch: the batch size, or what the event holds."""
+        size = self.scenario.event_source_mapping.batch_size
+        return size if self.payload_records is None else max(1, min(size, self.payload_records))
+
+    def batch_s(self, records: int, memory_mb: int | None = None) -> float:
+        """Mean time of an invocation with so many records, the initialisation of a new environment left out."""
+        function = self.scenario.function
+        mb_per_vcpu = int(self.scenario.profile_data.constant("mb_per_vcpu"))
+        memory = function.memory_size_mb if memory_mb is None else memory_mb
+        calls_us = self._calls_s(records) * 1e6
+        own_us = round(self._mean(lambda load: load.work_s) * records * 1e6)
+        parts = function.duration if isinstance(function.duration, DurationParts) else None
+        work_us = 0.0
+        fixed_us = 0.0 if parts is None else parts.fixed_s.mean * 1e6
+        measured = parts is not None and parts.reference_memory_mb is not None
+        if parts is not None:
+            work_us = rules.work_us(
+                fixed_us if measured else 0.0,
+                parts.per_invocation_s.mean * 1e6,
+                parts.per_record_s * 1e6,
+                parts.per_log_event_s * 1e6,
+                parts.per_mib_s * 1e6,
+                records,
+                round(self.log_events * records),
+                round(self._mean(lambda load: load.body_bytes) * records),
+                0,
+            )
+        reference = function.memory_size_mb
+        if parts is not None and parts.reference_memory_mb is not None:
+            reference = parts.reference_memory_mb
+        whole_us = 0.0 if isinstance(function.duration, DurationParts) else function.duration.mean * 1e6
+        return 1e-6 * rules.run_us(
+            whole_us,
+            calls_us if measured else fixed_us + calls_us,
+            work_us if measured else 0.0,
+            float(own_us) if measured else work_us + own_us,
+            (parts.cpu_fraction or 0.0) if parts is not None else 0.0,
+            rules.cpu_share(reference, mb_per_vcpu) if measured else 1.0,
+            rules.cpu_share(memory, mb_per_vcpu),
+            CPU[function.cpu],
+            function.cpu_period_s * 1e6,
+            1.0,
+            1.0,
+        )
+
+    def _calls_s(self, records: int) -> float:
+        made_by = {"record": float(records), "log_event": self.log_events * records, "invocation": 1.0}
+        total = 0.0
+        for call in self.scenario.function.calls:
+            tries = sum(call.failure**k for k in range(min(call.attempts, 1000)))
+            total += made_by[call.per] * call.share * (tries * call.latency_s.mean + (tries - 1) * call.wait_s)
+        return total
+
+    def largest_batch(self) -> int:
+        """Most records that end before the time-out, up to the full batch; 0 where one record does not."""
+        timeout = self.scenario.function.timeout_s
+        if timeout is None:
+            return self.full_batch
+        return _last(0, self.full_batch, lambda n: n == 0 or self.batch_s(n) <= timeout)
+
+    def smallest_memory_mb(self) -> int | None:
+        """Least memory with which a full batch ends before the time-out, or None where none does."""
+        timeout, limit = self.scenario.function.timeout_s, self.scenario.profile_data.limits.get("function.memory_size")
+        if timeout is None or limit is None:
+            return None
+        low, high, step = (int(limit.parse(each)) for each in (limit.low, limit.high, limit.step or 1))
+        sizes = range(low, high + 1, step)
+        slow = _last(-1, len(sizes) - 1, lambda i: i < 0 or self.batch_s(self.full_batch, sizes[i]) > timeout)
+        return sizes[slow + 1] if slow + 1 < len(sizes) else None
+
+    # -- capacities
+
+    @property
+    def used_shards(self) -> int:
+        """Shards that can get records: not more than there are keys."""
+        keys = [load.keys for load in self.loads]
+        shards = self.scenario.stream.shard_count
+        return shards if None in keys else max(1, min(shards, sum(key for key in keys if key is not None)))
+
+    @property
+    def slots(self) -> int:
+        """Invocations at once: one per shard, as far as the account has room (aws:E12, M25)."""
+        limit = self.scenario.account.concurrent_executions
+        return self.used_shards if limit is None else min(self.used_shards, limit)
+
+    def consumer_per_s(self, slots: int | None = None) -> float:
+        """Records per second that full batches back to back get through; 0 where they time out."""
+        timeout = self.scenario.function.timeout_s
+        each_s = self.batch_s(self.full_batch)
+        if timeout is not None and each_s > timeout:
+            return 0.0
+        each_s += self.scenario.event_source_mapping.dispatch_overhead_s
+        one = math.inf if each_s <= 0 else self.full_batch / each_s
+        return one * (self.slots if slots is None else slots)
+
+    @property
+    def write_bytes_per_s(self) -> float | None:
+        """Bytes per second that the shards in use take, or None without a limiter."""
+        stream = self.scenario.stream
+        return self.used_shards * stream.bytes_per_s if stream.limiter else None
+
+    @property
+    def write_records_per_s(self) -> float | None:
+        """Records per second that the shards in use take, or None without a limiter."""
+        stream = self.scenario.stream
+        return self.used_shards * stream.records_per_s if stream.limiter else None
+
+    def shards_needed(self, rate_per_s: float) -> dict[str, int]:
+        """Fewest shards by bytes, by records and by the speed of the consumer, for evenly spread keys."""
+        stream, needed = self.scenario.stream, {}
+        if stream.limiter:
+            needed["bytes"] = math.ceil(rate_per_s * self.record_bytes / stream.bytes_per_s - 1e-9)
+            needed["records"] = math.ceil(rate_per_s / stream.records_per_s - 1e-9)
+        one = self.consumer_per_s(1)
+        if 0 < one < math.inf:
+            needed["consumer speed"] = math.ceil(rate_per_s / one - 1e-9)
+        return {name: max(1, number) for name, number in needed.items()}
+
+    def bursts(self) -> list[tuple[str, BurstArrivals]]:
+        """Sources that come in bursts."""
+        sources = self.scenario.workload.sources.items()
+        return [(name, source.arrivals) for name, source in sources if isinstance(source.arrivals, BurstArrivals)]
+
+
+def payload_bytes(data_bytes: float, key_bytes: float, envelope_bytes: int) -> float:
+    """Share of an invocation's event that a record takes: base64, metadata and key (aws:E9).
+
+    >>> payload_bytes(1_000, 0, 564)
+    1900.0
+    """
+    return 4.0 * math.ceil(data_bytes / 3.0) + envelope_bytes + key_bytes
+
+
+def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """Largest number from *low* to *high* for which *holds*, true up to some point, is true."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
