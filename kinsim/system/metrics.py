@@ -127,11 +127,11 @@ _ALL = (
         "initialisation included where the profile bills it", more=("sum",),
     ),
     Metric(
-        "iterator_age_s", "s", "sample", "per invocation: start (or what `iterator_age` names) minus the arrival of the "
-        "batch's last record", "IteratorAge", periods=_SAMPLED,
+        "iterator_age_s", "s", "sample", "per invocation: start (or what `iterator_age` names) minus the arrival of "
+        "its last record", "IteratorAge", periods=_SAMPLED,
     ),
     Metric(
-        "first_record_age_s", "s", "sample", "per invocation: start minus the arrival of the batch's first record",
+        "first_record_age_s", "s", "sample", "per invocation: start minus the arrival of its first record",
         periods=_SAMPLED,
     ),
     Metric(

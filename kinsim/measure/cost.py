@@ -1,0 +1,143 @@
+"""What a design costs: AWS's list prices applied to shards, PUT units and billed time."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kinsim.scenario import Scenario
+
+PUT_UNIT_BYTES = 25_600
+HOURS_PER_MONTH = 730.0
+MB_PER_GB = 1_024
+
+
+def billed_ms(duration_s: float, quantum_ms: float = 1.0) -> float:
+    """Billed milliseconds of one invocation: rounded up to the quantum, 0: not at all (aws:M26).
+
+    >>> billed_ms(0.375, 100), billed_ms(0.3761, 1), billed_ms(0.375, 0)
+    (400.0, 377.0, 375.0)
+    """
+    milliseconds = duration_s * 1e3
+    if quantum_ms <= 0:
+        return milliseconds
+    return math.ceil(round(milliseconds / quantum_ms, 9)) * float(quantum_ms)
+
+
+def lambda_cost(
+    memory_mb: float,
+    duration_s: float,
+    invocations: float = 1.0,
+    *,
+    price_gb_s: float = 0.0000166667,
+    price_request: float = 0.20e-6,
+    quantum_ms: float = 1.0,
+    free_gb_s: float = 0.0,
+    free_requests: float = 0.0,
+) -> float:
+    """USD for *invocations* of *duration_s* each at *memory_mb* (aws:P10, P12, M26).
+
+    *price_request* is for one request; what the free tier gives (aws:P13) is taken off where it is named.
+
+    >>> round(lambda_cost(128, 11.722965, 1_000, price_gb_s=0.00001667, quantum_ms=0), 6)     # case:P01
+    0.024628
+    >>> round(lambda_cost(1024, 1.465984, 1_000, price_gb_s=0.00001667, quantum_ms=0), 6)
+    0.024638
+    >>> round(lambda_cost(512, 1.0, 3e6, price_gb_s=0.00001667, free_gb_s=400_000, free_requests=1e6), 2)   # case:P04
+    18.74
+    """
+    gb_s = memory_mb / MB_PER_GB * billed_ms(duration_s, quantum_ms) / 1e3 * invocations
+    requests = max(0.0, invocations - free_requests)
+    return max(0.0, gb_s - free_gb_s) * price_gb_s + requests * price_request
+
+
+def put_units(record_bytes: float, unit_bytes: int = PUT_UNIT_BYTES) -> int:
+    """PUT payload units of one record: each up to 25 KiB (aws:P3).
+
+    >>> put_units(35 * 1024), put_units(25_600), put_units(25_601)
+    (2, 1, 2)
+    """
+    return max(1, math.ceil(record_bytes / unit_bytes))
+
+
+def kinesis_cost(
+    shards: float = 0.0,
+    hours: float = HOURS_PER_MONTH,
+    put_units: float = 0.0,
+    *,
+    price_shard_hour: float = 0.015,
+    price_put_unit_million: float = 0.014,
+    extended_retention: bool = False,
+    price_extended_retention_shard_hour: float = 0.020,
+) -> float:
+    """USD for *shards* open during *hours* and for *put_units* PUT payload units (aws:P1, P2, P4).
+
+    >>> units = 100 * 86_400 * 2                                   # case:P05: 100 records/s of 35 KB, one day
+    >>> units, [round(x, 2) for x in (kinesis_cost(4, 24), kinesis_cost(0, 24, units), kinesis_cost(4, 24, units))]
+    (17280000, [1.44, 0.24, 1.68])
+    >>> month = 1_000 * 30 * 86_400                                # case:P06: 1,000 records of 1 KB/s, 30 days
+    >>> round(kinesis_cost(put_units=month), 2), round(kinesis_cost(put_units=month, price_put_unit_million=0.0224), 2)
+    (36.29, 58.06)
+    """
+    per_hour = price_shard_hour + (price_extended_retention_shard_hour if extended_retention else 0.0)
+    return shards * hours * per_hour + put_units * price_put_unit_million / 1e6
+
+
+def gb_s_price(gb_s: float, tiers: list[tuple[float, float]]) -> float:
+    """USD for *gb_s* GB-seconds of a month by tiers: (where the tier begins, price), ascending (aws:P10).
+
+    >>> round(gb_s_price(7e9, [(0.0, 0.0000166667), (6e9, 0.000015)]), 2)
+    115000.2
+    """
+    ends = [start for start, _ in tiers[1:]] + [math.inf]
+    return sum(
+        max(0.0, min(gb_s, end) - start) * price for (start, price), end in zip(tiers, ends, strict=True)
+    )  # fmt: skip
+
+
+def monthly_cost(
+    scenario: Scenario, shards: int, units: float, invocations: float, billed_s: float
+) -> dict[str, float]:
+    """USD per month by part for what a run used; empty where the profile has no prices.
+
+    The run stands for the month: usage is scaled from its duration to the hours of a month.
+    """
+    profile, stream, function = scenario.profile_data, scenario.stream, scenario.function
+    if not profile.has_price("shard_hour"):
+        return {}
+    hours = scenario.cost.hours_per_month
+    scale = hours * 3600.0 / scenario.run.duration_s
+    included_s = profile.constant("included_retention_s") if "included_retention_s" in profile.constants else 86_400.0
+    parts = {
+        "shard_hours": kinesis_cost(shards, hours, price_shard_hour=profile.price("shard_hour")),
+        "put_units": kinesis_cost(put_units=units * scale, price_put_unit_million=profile.price("put_unit_million")),
+    }
+    retention_s = stream.retention_period_s
+    if retention_s is not None and retention_s > included_s and profile.has_price("extended_retention_shard_hour"):
+        parts["extended_retention"] = shards * hours * profile.price("extended_retention_shard_hour")
+    levels = len(stream.shard_level_metrics) if "ALL" not in stream.shard_level_metrics else 7
+    if levels and profile.has_price("shard_level_metric_month"):
+        parts["shard_level_metrics"] = shards * levels * profile.price("shard_level_metric_month")
+    free = scenario.cost.free_tier and profile.has_price("free_requests")
+    requests = max(0.0, invocations * scale - (profile.price("free_requests") if free else 0.0))
+    gb_s = function.memory_size_mb / MB_PER_GB * billed_s * scale
+    gb_s = max(0.0, gb_s - (profile.price("free_gb_s") if free else 0.0))
+    parts["lambda_duration"] = gb_s_price(gb_s, _tiers(scenario))
+    parts["lambda_requests"] = requests * profile.price("lambda_requests_million") / 1e6
+    return {"total": sum(parts.values()), **parts}
+
+
+FIXED_PARTS = ("shard_hours", "extended_retention", "shard_level_metrics")
+"""Parts that do not depend on usage."""
+
+
+def _tiers(scenario: Scenario) -> list[tuple[float, float]]:
+    profile = scenario.profile_data
+    if scenario.function.architecture == "arm64" and profile.has_price("lambda_gb_s_arm64"):
+        return [(0.0, profile.price("lambda_gb_s_arm64"))]
+    tiers = [(0.0, profile.price("lambda_gb_s"))]
+    for begins, name in ((6e9, "lambda_gb_s_above_6_billion"), (15e9, "lambda_gb_s_above_15_billion")):
+        if profile.has_price(name):
+            tiers.append((begins, profile.price(name)))
+    return tiers

@@ -1,0 +1,396 @@
+"""Quantities over time that go up at arrivals and down at takings: average, maximum, percentiles by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinsim.errors import InternalError
+from kinsim.measure.samples import EXACT_SAMPLES, STREAM_BITS, Floats, LogHistogram, Statistics, rank_name
+from kinsim.measure.stretches import Int64, Stretches, exact_dot
+
+MINUTE_US = 60_000_000
+
+MOST_PAIRS = 2_000_000
+"""Pairs of an instant and a stretch that are looked at together."""
+
+SETTLE, ARRIVE, LOSE, TAKE = 0, 1, 2, 3
+"""Order of what happens at one microsecond."""
+
+
+class TimeWeighted:
+    """How long a quantity had which value: pieces of time in which it stood still or ran evenly from low to high."""
+
+    def __init__(self, budget: int = EXACT_SAMPLES) -> None:
+        self.budget = budget
+        self.kept = 0
+        self.total_us = 0.0
+        self._chunks: list[tuple[Floats, Floats, Floats]] = []
+        self._histogram: LogHistogram | None = None
+        self._cdf: tuple[Floats, Floats, Floats, Floats] | None = None
+
+    @property
+    def relative_error(self) -> float:
+        """Largest relative error of a percentile."""
+        return 0.0 if self._histogram is None else self._histogram.relative_error
+
+    def add(self, low: Floats | Int64, high: Floats | Int64, weight_us: Floats | Int64) -> None:
+        """The value ran from *low* to *high* during *weight_us*."""
+        some = weight_us != 0
+        low, high = np.asarray(low[some], np.float64), np.asarray(high[some], np.float64)
+        weight = np.asarray(weight_us[some], np.float64)
+        if not weight.size:
+            return
+        self._cdf = None
+        self.total_us += float(weight.sum())
+        if self._histogram is None and self.kept + weight.size <= self.budget:
+            self.kept += weight.size
+            self._chunks.append((low, high, weight))
+            return
+        if self._histogram is None:
+            self._histogram = LogHistogram(1, STREAM_BITS)
+            for chunk in self._chunks:
+                self._to_histogram(*chunk)
+            self._chunks = []
+        self._to_histogram(low, high, weight)
+
+    def _to_histogram(self, low: Floats, high: Floats, weight: Floats) -> None:
+        assert self._histogram is not None
+        flat = low == high
+        self._histogram.add(0, low[flat], weight[flat])
+        self._histogram.add_spread(0, low[~flat], high[~flat], weight[~flat])
+
+    def percentiles(self, wanted: Sequence[float], low: float, high: float) -> list[float]:
+        """Smallest values at or below which the quantity was for these percentages of the time."""
+        if self._histogram is not None:
+            return self._histogram.quantiles(0, [p / 100 for p in wanted], low, high)
+        at, below, upto, density = self._distribution()
+        result = []
+        for p in wanted:
+            target = p / 100 * upto[-1]
+            k = min(int(np.searchsorted(upto, target * (1 - 1e-15), "left")), at.size - 1)
+            value = at[k]
+            if below[k] > target and k and density[k - 1] > 0:
+                value -= (below[k] - target) / density[k - 1]
+            result.append(float(min(max(value, low), high)))
+        return result
+
+    def share(self, low: float, high: float) -> float:
+        """Share of the time above *low* and not above *high*."""
+        return self._share_up_to(high) - self._share_up_to(low)
+
+    def _share_up_to(self, value: float) -> float:
+        if not np.isfinite(value):
+            return 1.0 if value > 0 else 0.0
+        if self._histogram is not None:
+            return self._histogram.share_up_to(0, value) if value >= 0 else 0.0
+        at, _, upto, density = self._distribution()
+        k = int(np.searchsorted(at, value, "right")) - 1
+        return 0.0 if k < 0 else float((upto[k] + density[k] * (value - at[k])) / upto[-1])
+
+    def _distribution(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Values at which the distribution bends, time below and up to each, and the density behind it."""
+        if self._cdf is None:
+            low, high, weight = (np.concatenate([c[k] for c in self._chunks]) for k in range(3))
+            flat = low == high
+            ramp = ~flat
+            density = weight[ramp] / (high[ramp] - low[ramp])
+            at, where = np.unique(np.concatenate([low[flat], low[ramp], high[ramp]]), return_inverse=True)
+            zeros, flats, ramps = np.zeros, int(flat.sum()), int(ramp.sum())
+            mass = np.bincount(where, np.concatenate([weight[flat], zeros(2 * ramps)]), at.size)
+            bend = np.bincount(where, np.concatenate([zeros(flats), density, -density]), at.size)
+            behind = np.maximum(np.cumsum(bend), 0.0)
+            area = np.concatenate([[0.0], behind[:-1] * np.diff(at)])
+            below = np.cumsum(area) + np.cumsum(mass) - mass
+            floats = [np.asarray(x, np.float64) for x in (at, below, below + mass, behind)]
+            self._cdf = floats[0], floats[1], floats[2], floats[3]
+        return self._cdf
+
+
+class Climb:
+    """How much has arrived by an instant, from stretches on any number of shards."""
+
+    def __init__(self, rows: Stretches, amount: Int64) -> None:
+        """*amount* is the total that each row brings."""
+        order = np.argsort(rows.last_us, kind="stable")
+        self._last_us = rows.last_us[order]
+        self._upto = np.concatenate([[0], np.cumsum(amount[order])])
+        spread = rows.spread
+        self._ramps = rows.take(spread)
+        self._ramp_amount = amount[spread]
+
+    def pairs(self, at_us: Int64) -> int:
+        """How many stretches under way the ascending instants *at_us* meet in all."""
+        first, last = self._active(at_us)
+        return int((last - first).sum())
+
+    def at(self, at_us: Int64) -> Int64:
+        """Amount arrived by each of the ascending instants."""
+        total = self._upto[np.searchsorted(self._last_us, at_us, "right")]
+        first, last = self._active(at_us)
+        meets = np.flatnonzero(last > first)
+        ends = np.cumsum(last[meets] - first[meets])
+        start = 0
+        while start < meets.size:
+            done = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, done + MOST_PAIRS, "right")))
+            part = meets[start:stop]
+            which = np.repeat(part, last[part] - first[part])
+            lengths = last[part] - first[part]
+            instant = np.arange(which.size) - np.repeat(np.cumsum(lengths) - lengths, lengths) + first[which]
+            ramps = self._ramps.take(which)
+            amount = self._ramp_amount[which] * ramps.arrived_by(at_us[instant]) // ramps.count
+            np.add.at(total, instant, amount)
+            start = stop
+        return np.asarray(total, np.int64)
+
+    def between(self, at_us: Int64) -> tuple[Floats, Floats]:
+        """Bounds of the amount arrived by each instant, at a cost that does not grow with the shards.
+
+        A stretch under way is taken as a straight line, which is below its staircase by less than one step.
+        """
+        rows = self._ramps
+        done = self._upto[np.searchsorted(self._last_us, at_us, "right")].astype(np.float64)
+        each = self._ramp_amount / rows.count
+        origin = int(rows.time_us[0]) if len(rows) else 0
+        slope = each * rows.denominator / rows.numerator
+        start = each * (rows.denominator - rows.offset) / rows.numerator - slope * (rows.time_us - origin)
+        begins, ends = np.argsort(rows.time_us, kind="stable"), np.argsort(rows.last_us, kind="stable")
+        started = np.searchsorted(rows.time_us[begins], at_us, "right")
+        ended = np.searchsorted(rows.last_us[ends], at_us, "right")
+
+        def under_way(values: Floats) -> Floats:
+            up, down = (np.concatenate([[0.0], np.cumsum(values[order])]) for order in (begins, ends))
+            return np.asarray(up[started] - down[ended], np.float64)
+
+        low = done + under_way(start) + under_way(slope) * (at_us - origin)
+        return low - 1e-3, low + under_way(each) + 1e-3
+
+    def _active(self, at_us: Int64) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """First instant, and one past the last, at which each stretch is under way."""
+        rows = self._ramps
+        return np.searchsorted(at_us, rows.time_us, "left"), np.searchsorted(at_us, rows.last_us, "left")
+
+
+@dataclass(slots=True)
+class Downs:
+    """What goes down in one span of time, in order of (time, kind)."""
+
+    time_us: Int64
+    kind: Int64
+    amount: Int64
+
+
+class Level:
+    """One quantity over time, of the whole stream."""
+
+    def __init__(self, warm_up_us: int, minutes: int, ramp_exact: int = EXACT_SAMPLES) -> None:
+        self.warm_up_us = warm_up_us
+        self.level = 0
+        self.integral = 0
+        """Quantity times microseconds since the end of the warm-up, exactly."""
+        self.max = 0
+        self.max_at_us = 0
+        self.times = TimeWeighted()
+        self.minutes = MinuteLevels(minutes)
+        self._exact_left = ramp_exact
+        self._seen_max = False
+
+    def advance(self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs, last_up_us: int) -> None:
+        """Take in the span from *start_us* to *end_us*; *last_up_us* is the latest arrival before it."""
+        self.minutes.up(ups, amount)
+        self.minutes.down(downs)
+        self._integrate(start_us, end_us, ups, amount, downs)
+        size = ups.expanded_size() + downs.time_us.size
+        if size <= self._exact_left:
+            self._exact_left -= size
+            self._step_by_step(start_us, end_us, ups, amount, downs)
+        else:
+            self._exact_left = 0
+            self._between_downs(start_us, end_us, ups, amount, downs, last_up_us)
+        self.level += int(amount.sum()) - int(downs.amount.sum())
+        if self.level < 0:
+            raise InternalError(f"at {end_us / 1e6} s a quantity over time stands at {self.level}, below zero")
+
+    def finish(self, end_us: int, passed_us: int, last_up_us: int) -> None:
+        """The run ends at *end_us*, while time was followed up to *passed_us*."""
+        if passed_us > max(end_us, self.warm_up_us):
+            extra = passed_us - max(end_us, self.warm_up_us)
+            level = np.array([float(self.level)])
+            self.times.add(level, level, np.array([-float(extra)]))
+            self.integral -= extra * self.level
+        if self.level > self.max:
+            self._peak(self.level, max(last_up_us, self.warm_up_us))
+
+    def statistics(
+        self, end_us: int, percentiles: Iterable[float], ranks: Iterable[tuple[float, float]] = (), scale: float = 1.0
+    ) -> Statistics:
+        """Statistics over the time from the end of the warm-up to *end_us*."""
+        span = end_us - self.warm_up_us
+        wanted = list(percentiles)
+        there = span > 0 and self.times.total_us > 0
+        values: list[float | None] = [None] * len(wanted)
+        if there:
+            values = list(self.times.percentiles(wanted, 0.0, float(self.max)))
+        return {
+            "time_average": self.integral / span * scale if span > 0 else None,
+            "max": self.max * scale,
+            "time_of_max": self.max_at_us / 1e6,
+            "last": self.level * scale,
+            **{f"p{p:g}": None if v is None else v * scale for p, v in zip(wanted, values, strict=True)},
+            **{rank_name(a, b): self.times.share(a / scale, b / scale) if there else None for a, b in ranks},
+        }
+
+    def _integrate(self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs) -> None:
+        warm_us = max(start_us, self.warm_up_us)
+        if end_us <= warm_us:
+            return
+        self.integral += self.level * (end_us - warm_us)
+        self.integral -= exact_dot(downs.amount, end_us - np.maximum(downs.time_us, warm_us))
+        if start_us < warm_us:
+            head = ups.arrived_by(warm_us)
+            before = amount * head // ups.count
+            self.integral += int(before.sum()) * (end_us - warm_us)
+            ups, amount = ups.split(head)[1], amount - before
+            ups, amount = ups.take(ups.count > 0), amount[ups.count > 0]
+        since = end_us - ups.time_us
+        if (amount % ups.count == 0).all():
+            self.integral += exact_dot(amount, since) - exact_dot(amount // ups.count, ups.offsets_sum())
+        else:
+            late = np.dot(amount / ups.count, ups.offsets_sum().astype(np.float64))
+            self.integral += exact_dot(amount, since) - round(float(late))
+
+    def _step_by_step(self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs) -> None:
+        """Every arrival is a step of its own."""
+        single = _with_amount(ups, amount).expanded()
+        time_us = np.concatenate([[start_us], single.time_us, downs.time_us])
+        kind = np.concatenate([[SETTLE], np.full(len(single), ARRIVE), downs.kind])
+        change = np.concatenate([[self.level], single.totals["amount"], -downs.amount])
+        order = np.argsort(time_us * 4 + kind, kind="stable")
+        time_us, levels = time_us[order], np.cumsum(change[order])
+        if int(levels.min()) < 0:
+            at = int(np.argmin(levels))
+            raise InternalError(f"at {time_us[at] / 1e6} s more was taken than had arrived: {levels[at]}")
+        until_us = np.append(time_us[1:], end_us)
+        shown = np.maximum(until_us, self.warm_up_us) - np.maximum(time_us, self.warm_up_us)
+        self.times.add(levels, levels, shown)
+        counts = (shown > 0) | (time_us >= self.warm_up_us)
+        if counts.any():
+            top = int(levels[counts].max())
+            if top > self.max or not self._seen_max:
+                self._peak(top, max(int(time_us[counts][np.argmax(levels[counts])]), self.warm_up_us))
+
+    def _between_downs(
+        self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs, last_up_us: int
+    ) -> None:
+        """Arrivals between two takings count as evenly spread there; the maximum is exact all the same."""
+        climb = Climb(ups, amount)
+        at_us = downs.time_us - (downs.kind == SETTLE)
+        removed = np.cumsum(downs.amount) - downs.amount - self.level
+        if climb.pairs(at_us) <= 4 * MOST_PAIRS:
+            before = climb.at(at_us) - removed
+            if (before < downs.amount).any():
+                raise InternalError(f"before {end_us / 1e6} s more was taken than had arrived")
+            low = high = before.astype(np.float64)
+        else:
+            low, high = climb.between(at_us)
+            low, high = low - removed, high - removed
+        self._spread_times(start_us, end_us, downs, (low + high) / 2, amount)
+        self._search_peak(climb, at_us, removed, high, ups, last_up_us)
+
+    def _spread_times(self, start_us: int, end_us: int, downs: Downs, before: Floats, amount: Int64) -> None:
+        final = float(self.level + int(amount.sum()) - int(downs.amount.sum()))
+        time_us = np.concatenate([[start_us], downs.time_us, [end_us]])
+        time_us = np.maximum(time_us, self.warm_up_us)
+        after = np.concatenate([[float(self.level)], before - downs.amount])
+        reached = np.concatenate([before, [final]])
+        self.times.add(np.maximum(np.minimum(after, reached), 0.0), np.maximum(after, reached), np.diff(time_us))
+
+    def _search_peak(
+        self, climb: Climb, at_us: Int64, removed: Int64, high: Floats, ups: Stretches, last_up_us: int
+    ) -> None:
+        """Evaluate exactly, highest bound first, until no other instant can be higher."""
+        counts = at_us >= self.warm_up_us
+        order = np.flatnonzero(counts)[np.argsort(-high[counts], kind="stable")]
+        best, best_at = self.max if self._seen_max else -1, -1
+        for start in range(0, order.size, 256):
+            some = np.sort(order[start : start + 256])
+            if high[some].max() <= best:
+                break
+            exact = climb.at(at_us[some]) - removed[some]
+            k = int(np.argmax(exact))
+            if exact[k] > best or (exact[k] == best and best_at > at_us[some[k]]):
+                best, best_at = int(exact[k]), int(at_us[some[k]])
+        if best_at >= 0 and best > (self.max if self._seen_max else -1):
+            self._peak(best, max(_last_arrival(ups, best_at, last_up_us), self.warm_up_us))
+
+    def _peak(self, value: int, at_us: int) -> None:
+        self.max, self.max_at_us, self._seen_max = value, at_us, True
+
+
+def _with_amount(ups: Stretches, amount: Int64) -> Stretches:
+    rows = ups.take(slice(None))
+    rows.totals = {"amount": amount}
+    return rows
+
+
+def _last_arrival(ups: Stretches, by_us: int, otherwise_us: int) -> int:
+    """Latest arrival at or before *by_us*."""
+    arrived = ups.arrived_by(by_us)
+    some = ups.take(arrived > 0)
+    if not len(some):
+        return otherwise_us
+    arrived = arrived[arrived > 0]
+    return int((some.time_us + ((arrived - 1) * some.numerator + some.offset) // some.denominator).max())
+
+
+class MinuteLevels:
+    """A quantity at the end of each minute and its average over the minute."""
+
+    def __init__(self, minutes: int) -> None:
+        self.change = np.zeros(minutes, np.int64)
+        self.inside = np.zeros(minutes)
+
+    def up(self, rows: Stretches, amount: Int64) -> None:
+        """Arrivals; no row crosses a whole minute."""
+        if not len(rows):
+            return
+        minute = rows.time_us // MINUTE_US
+        self._reserve(int(minute.max()))
+        np.add.at(self.change, minute, amount)
+        left = (minute + 1) * MINUTE_US - rows.time_us - rows.offsets_sum() / rows.count
+        np.add.at(self.inside, minute, amount * left)
+
+    def down(self, downs: Downs) -> None:
+        """What is taken."""
+        if not downs.time_us.size:
+            return
+        minute = downs.time_us // MINUTE_US
+        self._reserve(int(minute.max()))
+        np.subtract.at(self.change, minute, downs.amount)
+        np.subtract.at(self.inside, minute, downs.amount * ((minute + 1.0) * MINUTE_US - downs.time_us))
+
+    def at_ends(self, minutes: int) -> Int64:
+        """The quantity at the end of each minute."""
+        self._reserve(minutes - 1)
+        return np.cumsum(self.change[:minutes])
+
+    def averages(self, end_us: int) -> Floats:
+        """Average over each minute of a run that ends at *end_us*."""
+        minutes = -(-end_us // MINUTE_US)
+        ends = self.at_ends(minutes)
+        area = (ends - self.change[:minutes]) * float(MINUTE_US) + self.inside[:minutes]
+        lengths = np.full(minutes, float(MINUTE_US))
+        if minutes and end_us % MINUTE_US:
+            lengths[-1] = end_us % MINUTE_US
+            area[-1] -= ends[-1] * (MINUTE_US - lengths[-1])
+        return np.asarray(area / lengths, np.float64)
+
+    def _reserve(self, minute: int) -> None:
+        if minute >= self.change.size:
+            more = max(minute + 1, self.change.size * 2) - self.change.size
+            self.change = np.append(self.change, np.zeros(more, np.int64))
+            self.inside = np.append(self.inside, np.zeros(more))

@@ -1,0 +1,461 @@
+"""Statistics of samples: moments without loss, percentiles exact up to a million samples, then by histogram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinsim.measure.stretches import Int64, exact_dot, floor_sum
+
+Floats = NDArray[np.float64]
+Statistics = dict[str, float | None]
+
+EXACT_SAMPLES = 1_000_000
+"""Percentiles are exact while at most this many different samples are kept."""
+
+STREAM_BITS = 8
+"""Bins of a histogram: 2**bits for each doubling of the value."""
+
+HISTOGRAM_CELLS = 4_000_000
+"""Most bins of the histograms of all shards together."""
+
+DOUBLINGS = 54
+
+
+class LogHistogram:
+    """Weights by value in log-spaced bins, one histogram per row; values are integers or floats of 0 or more.
+
+    Each doubling of the value has ``2**bits`` bins, so a percentile is off by less than one part in ``2**bits``.
+    """
+
+    def __init__(self, rows: int, bits: int) -> None:
+        self.bits = bits
+        self.bins = (DOUBLINGS << bits) + 1
+        self.rows = rows
+        self.weight = np.zeros(rows * self.bins)
+        self._density = np.zeros(rows * self.bins + 1)
+        self._spread = False
+        mantissa = 1.0 + np.arange(1 << bits) / (1 << bits)
+        self.edges = np.concatenate([[0.0], np.ldexp(mantissa[None, :], np.arange(DOUBLINGS)[:, None]).ravel()])
+
+    @property
+    def relative_error(self) -> float:
+        """Largest relative error of a percentile."""
+        return 2.0**-self.bits
+
+    def bin_of(self, values: Floats | Int64) -> Int64:
+        """Bin of each value; those below 1 share the first."""
+        floats = np.maximum(np.ascontiguousarray(values, np.float64), 0.5)
+        bins = (floats.view(np.int64) >> (52 - self.bits)) - (1023 << self.bits) + 1
+        return np.asarray(np.clip(bins, 0, self.bins - 1), np.int64)
+
+    def add(self, row: Int64 | int, values: Floats | Int64, weights: Floats | Int64) -> None:
+        """Put *weights* into the bins of *values*."""
+        _add_at(self.weight, self.bin_of(values) + row * self.bins, weights)
+
+    def add_spread(self, row: Int64 | int, low: Floats, high: Floats, weights: Floats) -> None:
+        """Spread each of *weights* evenly over the values from *low* to *high*."""
+        low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
+        base = np.broadcast_to(np.asarray(row, np.int64) * self.bins, low.shape)
+        first, last = self.bin_of(low), self.bin_of(high)
+        inside = first == last
+        _add_at(self.weight, (first + base)[inside], weights[inside])
+        across = ~inside
+        if not across.any():
+            return
+        low, high, base, first, last = low[across], high[across], base[across], first[across], last[across]
+        density = weights[across] / (high - low)
+        self._spread = True
+        _add_at(self.weight, first + base, density * (self.edges[first + 1] - low))
+        _add_at(self.weight, last + base, density * (high - self.edges[last]))
+        _add_at(self._density, first + base + 1, density)
+        _add_at(self._density, last + base, -density)
+
+    def masses(self, row: int) -> Floats:
+        """Weight in each bin of a row."""
+        cells = slice(row * self.bins, (row + 1) * self.bins)
+        weight = self.weight[cells].copy()
+        if self._spread:
+            widths = np.append(np.diff(self.edges), 0.0)
+            weight += np.maximum(np.cumsum(self._density[cells]), 0.0) * widths
+        return weight
+
+    def quantiles(self, row: int, shares: Sequence[float], low: float, high: float) -> list[float]:
+        """Values below which lie the given *shares* of the weight; *low* and *high* are the extremes."""
+        cumulative = np.cumsum(self.masses(row))
+        upper = np.append(self.edges[1:], self.edges[-1] * 2)
+        result = []
+        for share in shares:
+            target = share * cumulative[-1]
+            at = min(int(np.searchsorted(cumulative, target, "left")), self.bins - 1)
+            before = cumulative[at - 1] if at else 0.0
+            inside = (target - before) / max(cumulative[at] - before, 1e-300)
+            value = self.edges[at] + inside * (upper[at] - self.edges[at])
+            result.append(float(min(max(value, low), high)))
+        return result
+
+    def share_up_to(self, row: int, value: float) -> float:
+        """Share of the weight at *value* or below."""
+        masses = self.masses(row)
+        at = int(self.bin_of(np.array([value]))[0])
+        upper = self.edges[at + 1] if at + 1 < self.bins else self.edges[-1] * 2
+        part = (value - self.edges[at]) / (upper - self.edges[at])
+        return float((masses[:at].sum() + masses[at] * part) / masses.sum())
+
+
+@dataclass(slots=True)
+class Spread:
+    """Samples as rows: row r holds ``count`` values ``value - (i * numerator + offset) // denominator``.
+
+    *weight* is the total of the row, shared evenly by its values; *at_us* is when they were measured.
+    """
+
+    shard: Int64
+    value: Int64
+    weight: Int64
+    at_us: Int64
+    count: Int64 | None = None
+    numerator: Int64 | None = None
+    offset: Int64 | None = None
+    denominator: Int64 | None = None
+
+
+@dataclass(slots=True)
+class Groups:
+    """Samples summed up in groups: total weight, mean, variance inside, extremes and when they were measured."""
+
+    shard: Int64
+    weight: Floats | Int64
+    mean: Floats
+    within: Floats | None
+    low: Int64
+    high: Int64
+    at_us: Int64
+    whole: int | float
+    """Sum of all samples, as a whole number where it is one."""
+
+
+class Samples:
+    """Samples of one quantity on all shards: whole numbers with weights."""
+
+    def __init__(self, shards: int, budget: int = EXACT_SAMPLES) -> None:
+        self.budget = budget
+        self.shards = shards
+        self.total = Moments(1)
+        self.by_shard = Moments(shards) if shards > 1 else self.total
+        self.kept = 0
+        self._chunks: list[tuple[Int64, Int64, Int64]] = []
+        self._histogram: LogHistogram | None = None
+        self._shard_histogram: LogHistogram | None = None
+        self._sorted: tuple[Int64, Int64, Int64] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether percentiles are still exact."""
+        return self._histogram is None
+
+    @property
+    def relative_error(self) -> float:
+        """Largest relative error of the percentiles over all shards."""
+        return 0.0 if self._histogram is None else self._histogram.relative_error
+
+    def add(self, spread: Spread, groups: Groups | None = None) -> None:
+        """Take in rows of samples; *groups* sums them up where that is known already."""
+        if not spread.value.size:
+            return
+        self._sorted = None
+        ramps = _has_ramps(spread)
+        if ramps and self.exact and self.kept + _expanded_size(spread) <= self.budget:
+            spread, ramps = _expanded(spread), False
+        lowest = _lowest(spread) if ramps else spread.value
+        groups = groups or _groups(spread, lowest)
+        self.total.add(groups)
+        if self.by_shard is not self.total:
+            self.by_shard.add(groups)
+        self._keep(spread, lowest, ramps)
+
+    def _keep(self, spread: Spread, lowest: Int64, ramps: bool) -> None:
+        if self.exact:
+            if not ramps and self.kept + spread.value.size <= self.budget:
+                self.kept += spread.value.size
+                self._chunks.append((spread.shard, spread.value, spread.weight))
+                return
+            self._switch_to_histogram()
+        for histogram, row in self._histograms(spread.shard):
+            if not ramps:
+                histogram.add(row, spread.value, spread.weight)
+            else:
+                assert spread.numerator is not None and spread.denominator is not None
+                half = spread.numerator / spread.denominator / 2
+                histogram.add_spread(row, lowest - half, spread.value + half, spread.weight.astype(np.float64))
+
+    def _histograms(self, shard: Int64) -> Iterable[tuple[LogHistogram, Int64 | int]]:
+        assert self._histogram is not None
+        yield self._histogram, 0
+        if self._shard_histogram is not None:
+            yield self._shard_histogram, shard
+
+    def _switch_to_histogram(self) -> None:
+        self._histogram = LogHistogram(1, STREAM_BITS)
+        if self.shards > 1:
+            bits = STREAM_BITS
+            while bits > 3 and self.shards * (DOUBLINGS << bits) > HISTOGRAM_CELLS:
+                bits -= 1
+            self._shard_histogram = LogHistogram(self.shards, bits)
+        for shard, value, weight in self._chunks:
+            for histogram, row in self._histograms(shard):
+                histogram.add(row, value, weight)
+        self._chunks = []
+
+    def statistics(
+        self, percentiles: Iterable[float], ranks: Iterable[tuple[float, float]] = (), scale: float = 1e-6
+    ) -> Statistics:
+        """All statistics over all shards; values times *scale*, *ranks* (low, high] in scaled values."""
+        return self._statistics(None, percentiles, ranks, scale)
+
+    def shard_statistics(self, shard: int, percentiles: Iterable[float], scale: float = 1e-6) -> Statistics:
+        """The same for one shard."""
+        return self._statistics(shard if self.shards > 1 else None, percentiles, (), scale)
+
+    def _statistics(
+        self, shard: int | None, percentiles: Iterable[float], ranks: Iterable[tuple[float, float]], scale: float
+    ) -> Statistics:
+        moments, row = (self.total, 0) if shard is None else (self.by_shard, shard)
+        result = moments.statistics(row, scale)
+        wanted = list(percentiles)
+        values = self.percentiles(wanted, shard) if result["count"] else [None] * len(wanted)
+        for p, value in zip(wanted, values, strict=True):
+            result[f"p{p:g}"] = None if value is None else value * scale
+        for low, high in ranks:
+            name = rank_name(low, high)
+            result[name] = self.share(low / scale, high / scale) if result["count"] else None
+        return result
+
+    def percentiles(self, wanted: Sequence[float], shard: int | None = None) -> list[float]:
+        """Percentiles by linear interpolation between samples, unscaled; there is at least one sample."""
+        row = shard or 0
+        if self._histogram is not None:
+            moments = self.total if shard is None else self.by_shard
+            histogram = self._histogram if shard is None else (self._shard_histogram or self._histogram)
+            shares = [p / 100 for p in wanted]
+            return histogram.quantiles(row, shares, float(moments.low[row]), float(moments.high[row]))
+        shards, value, weight = self._in_order()
+        if shard is not None:
+            value, weight = value[shards == shard], weight[shards == shard]
+        return weighted_percentiles(value, weight, wanted)
+
+    def share(self, low: float, high: float) -> float:
+        """Share of the samples above *low* and not above *high* (CloudWatch's PR), unscaled."""
+        if self._histogram is not None:
+            upper = 1.0 if high == np.inf else self._histogram.share_up_to(0, high)
+            return upper - (0.0 if low == -np.inf else self._histogram.share_up_to(0, low))
+        _, value, weight = self._in_order()
+        return float(weight[(value > low) & (value <= high)].sum() / weight.sum())
+
+    def _in_order(self) -> tuple[Int64, Int64, Int64]:
+        """Shards, values and weights of all samples kept, by value."""
+        if self._sorted is None:
+            shard, value, weight = (np.concatenate([c[k] for c in self._chunks]) for k in range(3))
+            order = np.argsort(value, kind="stable")
+            self._sorted = shard[order], value[order], weight[order]
+            self._chunks = [self._sorted]
+        return self._sorted
+
+    def distribution(self, scale: float = 1e-6) -> tuple[Floats, Floats]:
+        """Upper values (scaled) and the share of samples up to each, as a picture of the distribution needs them."""
+        if not self.total.count[0]:
+            return np.zeros(0), np.zeros(0)
+        histogram = self._histogram
+        if histogram is None:
+            histogram = LogHistogram(1, 5)
+            _, value, weight = self._in_order()
+            histogram.add(0, value, weight)
+        masses = histogram.masses(0)
+        some = np.flatnonzero(masses)
+        upper = np.minimum(np.append(histogram.edges[1:], histogram.edges[-1] * 2)[some], self.total.high[0])
+        return upper * scale, np.cumsum(masses[some]) / masses.sum()
+
+
+def rank_name(low: float, high: float) -> str:
+    """CloudWatch's name of the share above *low* and up to *high*, in the quantity's unit.
+
+    >>> rank_name(float("-inf"), 5.0), rank_name(0.1, float("inf"))
+    ('PR(:5)', 'PR(0.1:)')
+    """
+    return f"PR({'' if low == -np.inf else format(low, 'g')}:{'' if high == np.inf else format(high, 'g')})"
+
+
+@dataclass(slots=True)
+class Moments:
+    """Count, sum, variance and extremes per row, merged without cancellation (Chan, Golub and LeVeque)."""
+
+    rows: int
+    count: Floats = field(init=False)
+    mean: Floats = field(init=False)
+    squares: Floats = field(init=False)
+    low: Floats = field(init=False)
+    high: Floats = field(init=False)
+    high_at: Floats = field(init=False)
+    exact_sum: int = 0
+    """Sum of the first row as a whole number; valid where *rest* is all that did not come in whole."""
+    rest: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.count, self.mean, self.squares = np.zeros(self.rows), np.zeros(self.rows), np.zeros(self.rows)
+        self.low, self.high = np.full(self.rows, np.inf), np.full(self.rows, -np.inf)
+        self.high_at = np.full(self.rows, np.inf)
+
+    def add(self, groups: Groups) -> None:
+        """Take in groups of samples; one row takes them all, several by shard."""
+        mean = groups.mean
+        where = np.zeros(mean.size, np.int64) if self.rows == 1 else groups.shard
+        weight = groups.weight.astype(np.float64)
+        count = _sum_by(where, weight, self.rows)
+        sums = _sum_by(where, weight * mean, self.rows)
+        new_mean = np.where(count > 0, sums / np.where(count > 0, count, 1.0), 0.0)
+        deviation = mean - new_mean[where]
+        inner = deviation * deviation if groups.within is None else deviation * deviation + groups.within
+        squares = _sum_by(where, weight * inner, self.rows)
+        total = self.count + count
+        safe = np.where(total > 0, total, 1.0)
+        gap = new_mean - self.mean
+        self.squares += squares + gap * gap * self.count * count / safe
+        self.mean += np.where(total > 0, gap * count / safe, 0.0)
+        self.count = total
+        if isinstance(groups.whole, int):
+            self.exact_sum += groups.whole
+        else:
+            self.rest += groups.whole
+        self._extremes(where, groups, weight > 0)
+
+    def _extremes(self, row: Int64, groups: Groups, counts: NDArray[np.bool_]) -> None:
+        value, at, lowest = groups.high, groups.at_us, groups.low
+        if not counts.all():
+            row, value, at, lowest = row[counts], value[counts], at[counts], lowest[counts]
+        if not value.size:
+            return
+        high = np.full(self.rows, -np.inf)
+        if self.rows == 1:
+            high[0] = value.max()
+            self.low[0] = min(self.low[0], lowest.min())
+        else:
+            np.maximum.at(high, row, value)
+            np.minimum.at(self.low, row, lowest)
+        if (high < self.high).all():
+            return
+        top = value == high[row]
+        first = np.full(self.rows, np.inf)
+        np.minimum.at(first, row[top], at[top])
+        same = np.where(high == self.high, np.minimum(first, self.high_at), self.high_at)
+        self.high_at = np.where(high > self.high, first, same)
+        self.high = np.maximum(high, self.high)
+
+    def statistics(self, row: int, scale: float) -> Statistics:
+        """Moments of one row, values times *scale*; variance with n - 1."""
+        count = float(self.count[row])
+        if count == 0:
+            none = dict.fromkeys(("mean", "variance", "min", "max", "time_of_max"))
+            return {**none, "sum": 0.0, "count": 0.0}
+        mean = (self.exact_sum + self.rest) / count if self.rows == 1 else float(self.mean[row])
+        return {
+            "mean": mean * scale,
+            "variance": float(self.squares[row]) / (count - 1) * scale * scale if count > 1 else None,
+            "min": float(self.low[row]) * scale,
+            "max": float(self.high[row]) * scale,
+            "time_of_max": float(self.high_at[row]) / 1e6,
+            "sum": mean * count * scale,
+            "count": count,
+        }
+
+
+def _sum_by(row: Int64, values: Floats, rows: int) -> Floats:
+    if rows == 1:
+        return np.array([values.sum()])
+    return np.asarray(np.bincount(row, values, rows), np.float64)
+
+
+def _add_at(cells: Floats, at: Int64, weights: Floats | Int64) -> None:
+    """``cells[at] += weights``, where cells may repeat."""
+    if at.size * 16 > cells.size:
+        cells += np.bincount(at, weights, cells.size)
+    else:
+        np.add.at(cells, at, weights)
+
+
+def _has_ramps(spread: Spread) -> bool:
+    if spread.count is None or spread.numerator is None:
+        return False
+    return bool(((spread.count > 1) & (spread.numerator > 0)).any())
+
+
+def _expanded_size(spread: Spread) -> int:
+    assert spread.count is not None and spread.numerator is not None
+    return int(np.where((spread.count > 1) & (spread.numerator > 0), spread.count, 1).sum())
+
+
+def _expanded(spread: Spread) -> Spread:
+    """Each ramp as its single values, with whole shares of its weight."""
+    assert spread.count is not None and spread.numerator is not None
+    assert spread.offset is not None and spread.denominator is not None
+    times = np.where((spread.count > 1) & (spread.numerator > 0), spread.count, 1)
+    origin = np.repeat(np.arange(times.size), times)
+    inside = np.arange(origin.size) - np.repeat(np.cumsum(times) - times, times)
+    moved = (inside * spread.numerator[origin] + spread.offset[origin]) // spread.denominator[origin]
+    weight, parts = spread.weight[origin], times[origin]
+    return Spread(
+        spread.shard[origin],
+        spread.value[origin] - moved,
+        weight * (inside + 1) // parts - weight * inside // parts,
+        spread.at_us[origin],
+    )
+
+
+def _lowest(spread: Spread) -> Int64:
+    """Last and least value of each row."""
+    assert spread.count is not None and spread.numerator is not None
+    assert spread.offset is not None and spread.denominator is not None
+    return spread.value - ((spread.count - 1) * spread.numerator + spread.offset) // spread.denominator
+
+
+def _groups(spread: Spread, lowest: Int64) -> Groups:
+    """Each row as a group."""
+    if lowest is spread.value:
+        whole: int | float = exact_dot(spread.weight, spread.value)
+        mean = spread.value.astype(np.float64)
+        return Groups(spread.shard, spread.weight, mean, None, spread.value, spread.value, spread.at_us, whole)
+    assert spread.count is not None and spread.numerator is not None
+    assert spread.offset is not None and spread.denominator is not None
+    offsets = floor_sum(spread.count, spread.denominator, spread.numerator, spread.offset)
+    sums = spread.count * spread.value - offsets
+    step = spread.numerator / spread.denominator
+    within = step * step * (spread.count.astype(np.float64) ** 2 - 1.0) / 12.0
+    whole = share_of(spread.weight, spread.count, sums)
+    return Groups(spread.shard, spread.weight, sums / spread.count, within, lowest, spread.value, spread.at_us, whole)
+
+
+def share_of(weight: Int64, count: Int64, sums: Int64) -> int | float:
+    """Sum over rows of weight times mean value; whole where each value's weight is."""
+    if (weight % count == 0).all():
+        return exact_dot(weight // count, sums)
+    return float(np.dot(weight / count, sums.astype(np.float64)))
+
+
+def weighted_percentiles(value: Int64, weight: Int64, wanted: Sequence[float]) -> list[float]:
+    """Percentiles of ascending *value*, each there *weight* times, by linear interpolation between samples.
+
+    >>> weighted_percentiles(np.array([1, 2, 10]), np.array([1, 2, 1]), [0, 50, 75, 100])
+    [1.0, 2.0, 4.0, 10.0]
+    """
+    ends = np.cumsum(weight)
+    top = int(ends[-1]) - 1
+    result = []
+    for p in wanted:
+        rank = p / 100 * top
+        low = min(int(rank), top)
+        a = float(value[np.searchsorted(ends, low, "right")])
+        b = float(value[np.searchsorted(ends, min(low + 1, top), "right")])
+        result.append(a + (b - a) * (rank - low))
+    return result
