@@ -115,9 +115,9 @@ class Retry(Settings):
         return self
 
     def _given(self) -> str:
-        return ", ".join(
-            sorted(name for name in self.model_fields_set if name != "mode" and getattr(self, name) is not None)
-        )
+        fields = type(self).model_fields
+        set_ones = (name for name in self.model_fields_set - {"mode"} if getattr(self, name) is not None)
+        return ", ".join(sorted(fields[name].alias or name for name in set_ones))
 
     def _overrides_legacy(self) -> bool:
         return self.base_s not in (None, 1.0) or self.jitter not in (None, "full") or self.cap_s is not None
