@@ -50,7 +50,7 @@ class Explained:
 
     def __str__(self) -> str:
         source = f"  {self.source}" if self.source else ""
-        line = f"{self.path:<45} {self.value:<13} {self.origin}{source}"
+        line = f"{self.path:<51} {self.value:<13} {self.origin}{source}"
         details = (
             ("", self.description),
             ("a bare number is in", self.unit),

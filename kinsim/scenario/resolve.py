@@ -17,6 +17,12 @@ Steps = tuple[str | int, ...]
 DISTRIBUTION_KEYS = {
     "distribution", "mean", "cv", "p50", "p99", "low", "high", "sd", "min", "max", "shape", "of", "file", "column",
 }  # fmt: skip
+ORDER = (
+    "kinsim", "name", "description", "profile", "region", "bytes_per_mb", "workload", "producer", "stream",
+    "event_source_mapping", "function", "account", "alarms", "slos", "cost", "engine", "run",
+)  # fmt: skip
+"""Order of the sections in what kinsim writes."""
+
 REPLACED = {"partition_keys"}
 """Mappings whose keys exclude each other: they replace, as lists do."""
 
@@ -110,7 +116,8 @@ def resolved(layers: Layers) -> tuple[Node, Profile]:
         document.value["name"] = Node(stem, origin=Origin("default", "name of the file"))
     if "profile" not in document.value:
         document.value["profile"] = Node(NEWEST, origin=Origin("default", "the newest profile"))
-    return document, profile
+    keys = sorted(document.value, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
+    return Node({key: document.value[key] for key in keys}, document.mark), profile
 
 
 def _profile(root: Node, base_dir: Path) -> Profile:
@@ -150,7 +157,8 @@ def _with_defaults(root: Node, profile: Profile, bytes_per_mb: int) -> Node:
 
 
 def _node(entry: Entry, profile: Profile, bytes_per_mb: int) -> Node:
-    origin = Origin("profile", f"profile {profile.name}", source=entry.source, date=entry.date, note=entry.note)
+    note = "; ".join(part for part in ("assumed" if entry.assumed else "", entry.note) if part)
+    origin = Origin("profile", f"profile {profile.name}", source=entry.source, date=entry.date, note=note)
     return Node.of(entry.scaled(bytes_per_mb), origin=origin)
 
 
@@ -215,7 +223,7 @@ def origin_of(node: Node) -> Origin:
     if source.kind == "file":
         name = Path(source.label).name
         return Origin("file", f"{name}:{node.mark.line}" if node.mark.line else name, source.label, node.mark.line)
-    return Origin(source.kind, source.label if source.kind == "--set" else source.kind, source.label)
+    return Origin(source.kind, source.kind, source.label)
 
 
 def provenance(document: Node) -> dict[str, Origin]:

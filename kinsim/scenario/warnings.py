@@ -105,8 +105,8 @@ def _bursts_at_once(known: Arithmetic, capacity: float) -> Iterator[Finding]:
             yield (
                 _source(known, name, "arrivals", "size"),
                 (
-                    f"a burst brings {size:,.0f} records at once; {_shards(known)} {_take(known)} about {room:,.0f} at once and "
-                    f"{capacity:,.0f} a second: the rest is rejected"
+                    f"a burst brings {size:,.0f} records at once; {_shards(known)} {_take(known)} about {room:,.0f} "
+                    f"at once and {capacity:,.0f} a second: the rest is rejected"
                 ),
                 "add shards, give the producer retries, or write spread: 10s if records come over a time",
             )

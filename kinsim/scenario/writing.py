@@ -14,11 +14,6 @@ from kinsim.scenario.written import yaml_text
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
 
-ORDER = (
-    "kinsim", "name", "description", "profile", "region", "bytes_per_mb", "workload", "producer", "stream",
-    "event_source_mapping", "function", "account", "alarms", "slos", "cost", "engine", "run",
-)  # fmt: skip
-
 
 def remark(node: Node) -> str:
     """The comment of a line: where its value came from, and the fact behind it."""
@@ -29,10 +24,7 @@ def remark(node: Node) -> str:
 
 def resolved_yaml(scenario: Scenario, folder: Path | None = None) -> str:
     """Every setting of *scenario* with its source; file names relative to *folder*."""
-    document = scenario._document
-    assert isinstance(document.value, dict)
-    keys = sorted(document.value, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
-    root = Node({key: document.value[key] for key in keys}, document.mark)
+    root = scenario._document
     if folder is not None:
         root = _moved(root, scenario.base_dir, folder)
     return f"# {scenario.name}: every setting with its source; `kinsim run` takes this file too.\n" + yaml_text(
