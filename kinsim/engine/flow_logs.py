@@ -108,17 +108,20 @@ class _Due:
     """Publications that wait for their window, as columns time, interface, lines, own time."""
 
     def __init__(self) -> None:
-        self.table: Int64 = np.zeros((4, 0), np.int64)
+        self.parts: list[Int64] = []
 
     def add(self, more: Int64) -> None:
-        table = np.concatenate([self.table, more], axis=1)
-        self.table = table[:, np.lexsort((table[1], table[0]))]
+        """Put in the publications of a cycle, ordered by interface."""
+        self.parts.append(more)
 
     def take_until(self, end_us: int) -> Int64:
-        """Take out what is due before *end_us*."""
-        cut = int(self.table[0].searchsorted(end_us))
-        taken, self.table = self.table[:, :cut], self.table[:, cut:]
-        return taken
+        """Take out what is due before *end_us*, ordered by time, then interface."""
+        table = np.concatenate([np.zeros((4, 0), np.int64), *self.parts], axis=1)
+        due = table[0] < end_us
+        self.parts = [table[:, ~due]]
+        taken = table[:, due]
+        ordered: Int64 = taken[:, np.lexsort((taken[1], taken[0]))]
+        return ordered
 
 
 def log_streams(context: Context, count: int) -> KeyTable:

@@ -287,7 +287,7 @@ class _Reader:
             try:
                 readers[role] = column_of(role, text, names)
             except SettingError as error:
-                self._say(f"{role}: {error.message}", line=1, help=error.help)
+                self._say(f"{role}: {error.message}", line=int(self.settings.file_format == "csv"), help=error.help)
         return None if self.problems else readers
 
     def _chunk(self, rows: list[list[str]], wanted: Columns) -> Chunk:
