@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SHOWN_PROBLEMS = 20
+LONGEST_TEXT = 600
 
 
 class KinsimError(Exception):
@@ -75,17 +76,18 @@ class Problem:
 
     def _lines(self) -> list[str]:
         warning = "warning: " if self.severity == "warning" else ""
-        head = ": ".join(part for part in (self.place, self.path) if part)
-        lines = [f"{head}: {warning}{self.message}" if head else f"{warning}{self.message}"]
+        head = ": ".join(clipped(part, 200) for part in (self.place, self.path) if part)
+        message, help = clipped(self.message), clipped(self.help)
+        lines = [f"{head}: {warning}{message}" if head else f"{warning}{message}"]
         if self.line and self.source_line.strip():
             text = self.source_line.expandtabs(1).rstrip()
             indent = " " * max(self.col - 1, 0)
             if len(text) > 140:
                 text, indent = _excerpt(text, self.col)
             lines.append(f"{self.line:7d} | {text}")
-            lines.append(f"        | {indent}^ {self.help}".rstrip())
-        elif self.help:
-            lines.append(f"        | {self.help}")
+            lines.append(f"        | {indent}^ {help}".rstrip())
+        elif help:
+            lines.append(f"        | {help}")
         return lines
 
     def as_dict(self) -> dict[str, object]:
@@ -115,6 +117,15 @@ class Problem:
             text += f" ({self.help})"
         properties = " " + ",".join(where) if where else ""
         return f"::{self.severity}{properties}::{_escaped(text)}"
+
+
+def clipped(text: str, most: int = LONGEST_TEXT) -> str:
+    """*text*, its middle left out where it is very long.
+
+    >>> clipped("a" * 50 + "b" * 50, 11)
+    'aaaaa…bbbbb'
+    """
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most // 2) :]}"
 
 
 def _excerpt(text: str, col: int) -> tuple[str, str]:

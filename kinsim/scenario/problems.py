@@ -67,6 +67,8 @@ class _Detail:
             node = below
             path.append(step)
         if self.type == "missing":
+            if path == ["workload"] and missing == "sources":  # a single source is the usual way
+                return ("workload", "arrivals"), None, setting
             path.append(missing)
             return tuple(path), None, setting
         if self.type in ("union_tag_not_found", "union_tag_invalid"):
@@ -183,7 +185,7 @@ def _no_tag(error: _Detail) -> tuple[str, str]:
 
 def _truth(error: _Detail) -> tuple[str, str]:
     advice = "write true or false"
-    if error.value in _YES:
+    if isinstance(error.value, str) and error.value in _YES:
         advice += f" ({error.value!r} is text in YAML 1.2)"
     return f"got {error.given}, not true or false", advice
 

@@ -26,8 +26,8 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 def write_templates(folder: Path | str, template: str = "minimal") -> list[Path]:
     """Write the files of *template* into *folder*, which is made if need be; the files written.
 
-    Scenarios and sweeps that are there are never replaced: then nothing is written and ConfigError is raised.
-    Schemas are made anew, since they belong to the version of kinsim.
+    Nothing that is there is replaced: where a scenario or sweep is, nothing is written and ConfigError is raised;
+    a schema that is there is left alone.
     """
     if template not in TEMPLATES:
         raise ConfigError(f"unknown template {template!r}: {hint_word(template, list(TEMPLATES))}")
@@ -42,7 +42,7 @@ def write_templates(folder: Path | str, template: str = "minimal") -> list[Path]
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
+        for name in (each for each in names if not (folder / each).exists()):
             _write(folder / name, template_text(name))
             written.append(folder / name)
     except OSError as error:
