@@ -48,7 +48,7 @@ class FlowLogDrawer:
         self.spread_us = parse_duration_us(settings.publish_spread_s)
         self.kind = PHASES[settings.phase]
         self.cycle_us = FIVE_MINUTES_US if self.kind == FIVE_MIN_FLUSH else self.interval_us
-        self.window_us = window_for(settings.interfaces / (self.cycle_us / 1e6))
+        self.window_us = window_for(settings.interfaces / (self.cycle_us / 1e6), 0)
         self._draw_interfaces()
         self.key_table = log_streams(context, settings.interfaces)
         self.key_bytes = self.key_table.key_bytes

@@ -115,6 +115,20 @@ def singles(rows: Rows) -> Rows:
     return replace(one, time_us=time_us, step_numerator=zero, step_offset=zero, step_denominator=unit)
 
 
+def at_most(rows: Rows, most: int) -> Rows:
+    """The same records in rows of at most *most* each.
+
+    >>> at_most(replace(Rows.empty(2), count=np.array([7, 2])), 3).count.tolist()
+    [3, 3, 1, 2]
+    """
+    parts = -(-rows.count // most)
+    if bool((parts == 1).all()):
+        return rows
+    row = np.repeat(np.arange(len(rows)), parts)
+    first = (np.arange(row.size) - np.repeat(np.cumsum(parts) - parts, parts)) * most
+    return _from_their_first(pieces(rows, row, first, np.minimum(first + most, rows.count[row])))
+
+
 def _from_their_first(rows: Rows) -> Rows:
     """The same records with each row's time at its first record."""
     moved = rows.step_offset // rows.step_denominator

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinsim.engine.draws import Purpose
+from kinsim.engine.even import LARGEST_COUNT, LARGEST_PRODUCT
 from kinsim.engine.flow_logs import flow_log_drawer
-from kinsim.engine.pieces import MINUTE_US, cut, pieces, records_until, singles
+from kinsim.engine.pieces import MINUTE_US, at_most, cut, pieces, records_until, singles
 from kinsim.engine.tables import Int64, Rows
 from kinsim.engine.trace_files import Chunk, Trace, open_trace
 from kinsim.errors import ConfigError, Problem
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from kinsim.engine.arrivals import Context
 
 __all__ = ["TraceDrawer", "flow_log_drawer", "trace_drawer", "trace_of", "trace_problems"]
-
-LARGEST_PRODUCT = 1 << 62
-"""Records of a period times its microseconds, which must fit 64 bits."""
 
 
 class TraceDrawer:
@@ -41,7 +39,7 @@ class TraceDrawer:
         self.trace = trace
         self.key_table: KeyTable | None = KeyTable.of([]) if settings.key is not None else None
         self.fills = filled_columns(settings)
-        self.window_us = window_for(self._peak_rows_per_s())
+        self.window_us = window_for(self._peak_rows_per_s(), context.bin_us)
         self.blocks = self._blocks()
         self.open: list[Rows] = []
         """Blocks of rows that later windows need, too."""
@@ -71,7 +69,9 @@ class TraceDrawer:
         found = [_between(block, start_us, end_us) for block in self.open]
         self.open = [_rest(block, end_us) for block in self.open if _last_us(block) >= end_us]
         rows = Rows.concatenate([each for each in found if len(each)])
-        return cut(rows, min(end_us - start_us, MINUTE_US)) if self.context.bin_us else singles(rows)
+        if not self.context.bin_us:
+            return singles(rows)
+        return at_most(cut(rows, min(end_us - start_us, MINUTE_US)), LARGEST_COUNT)
 
     def _blocks(self) -> Iterator[Rows]:
         for chunk in self.trace.chunks():

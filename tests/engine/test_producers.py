@@ -193,6 +193,12 @@ def test_calls_keep_all_records_and_windows_make_no_difference(table, size, flus
     assert record_times(offered(windows[1])) == record_times(out)
 
 
+def test_a_record_at_the_very_end_of_the_flush_goes_with_it_whatever_the_window():
+    for window_us in (SECOND, 10 * SECOND):
+        out = run(calls(batch_size=9, flush="1s"), rows_at([0, SECOND, SECOND + 1]), window_us)
+        assert record_times(out) == [SECOND, SECOND, 2 * SECOND + 1]
+
+
 def test_calls_that_are_not_sent_wait():
     stage = calls(batch_size=3, flush="10s")
     assert record_times(run(stage, rows_at([0, 0, 0, 5, 6]), window_us=SECOND, until=2 * SECOND)) == [0, 0, 0]
@@ -272,6 +278,12 @@ def test_records_without_log_streams_are_packed_together():
     assert out.key.tolist() == [-1]
     assert out.cpu_us.tolist() == [30]
     assert out.body_bytes.tolist() == [3 * 105 + 900]
+
+
+def test_a_log_event_at_the_very_end_of_the_flush_goes_with_it_whatever_the_window():
+    for window_us in (5 * SECOND, 50 * SECOND):
+        rows = publications((0, 0, 1, 0), (5 * SECOND, 0, 2, 0), (5 * SECOND + 1, 0, 4, 0))
+        assert run(subscription(flush="5s"), rows, window_us).log_events.tolist() == [3, 4]
 
 
 def test_a_record_due_at_the_end_of_a_window_is_offered_in_the_next():

@@ -114,6 +114,11 @@ def test_what_is_no_time(text):
     assert parse_times(["2017-02-28 00:00:00", text]).bad.tolist() == [1]
 
 
+@pytest.mark.parametrize("text", ["2016-02-30", "2017-02-29", "2016-03-32", "2016-04-31", "2016-00-10", "2016-01-00"])
+def test_dates_that_the_calendar_does_not_have(text):
+    assert parse_times(["2016-02-29"] * 30 + [text]).bad.tolist() == [30]
+
+
 def test_rows_laid_out_differently_are_read_one_by_one():
     texts = [f"2017-01-01 00:00:{s:02d}.5" for s in range(60)] + ["2017-01-01T00:01:00.5", "2017-01-01 00:01:01"]
     expected = [s * 1_000_000 + 500_000 for s in range(61)] + [61_000_000]

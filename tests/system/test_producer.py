@@ -80,6 +80,10 @@ def test_boto_gives_up_after_five_attempts():
     assert [may_retry(n, plan.max_attempts, 10**9, plan.give_up_after_us) for n in (1, 4, 5)] == [True, True, False]
 
 
+def test_a_record_is_offered_again_up_to_the_age_limit():
+    assert [may_retry(3, -1, age_us, 1_000) for age_us in (999, 1_000, 1_001)] == [True, True, False]
+
+
 # -- plans --
 
 
