@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.errors import InternalError
-from kinsim.measure.samples import EXACT_SAMPLES, STREAM_BITS, Floats, LogHistogram, Statistics, rank_name
+from kinsim.measure.samples import EXACT_SAMPLES, NO_RANKS, STREAM_BITS, Floats, LogHistogram, Ranks, Statistics
 from kinsim.measure.stretches import Int64, Stretches, exact_dot
 
 MINUTE_US = 60_000_000
@@ -225,9 +225,7 @@ class Level:
         if self.level > self.max:
             self._peak(self.level, max(last_up_us, self.warm_up_us))
 
-    def statistics(
-        self, end_us: int, percentiles: Iterable[float], ranks: Iterable[tuple[float, float]] = (), scale: float = 1.0
-    ) -> Statistics:
+    def statistics(self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS) -> Statistics:
         """Statistics over the time from the end of the warm-up to *end_us*."""
         span = end_us - self.warm_up_us
         wanted = list(percentiles)
@@ -236,12 +234,12 @@ class Level:
         if there:
             values = list(self.times.percentiles(wanted, 0.0, float(self.max)))
         return {
-            "time_average": self.integral / span * scale if span > 0 else None,
-            "max": self.max * scale,
+            "time_average": self.integral / span if span > 0 else None,
+            "max": float(self.max),
             "time_of_max": self.max_at_us / 1e6,
-            "last": self.level * scale,
-            **{f"p{p:g}": None if v is None else v * scale for p, v in zip(wanted, values, strict=True)},
-            **{rank_name(a, b): self.times.share(a / scale, b / scale) if there else None for a, b in ranks},
+            "last": float(self.level),
+            **{f"p{p:g}": v for p, v in zip(wanted, values, strict=True)},
+            **{n: self.times.share(a, b) if there else None for n, (a, b) in ranks.items()},
         }
 
     def _integrate(self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,10 @@ from kinsim.measure.stretches import Int64, exact_dot, floor_sum
 
 Floats = NDArray[np.float64]
 Statistics = dict[str, float | None]
+Ranks = Mapping[str, tuple[float, float]]
+"""Percentile ranks that are asked for: name, and bounds in the quantity's unit."""
+
+NO_RANKS: Ranks = {}
 
 EXACT_SAMPLES = 1_000_000
 """Percentiles are exact while at most this many different samples are kept."""
@@ -110,7 +114,8 @@ class LogHistogram:
 class Spread:
     """Samples as rows: row r holds ``count`` values ``value - (i * numerator + offset) // denominator``.
 
-    *weight* is the total of the row, shared evenly by its values; *at_us* is when they were measured.
+    *offset* is below *denominator*; *weight* is the total of the row, shared evenly by its values; *at_us* is when
+    they were measured.
     """
 
     shard: Int64
@@ -210,28 +215,23 @@ class Samples:
                 histogram.add(row, value, weight)
         self._chunks = []
 
-    def statistics(
-        self, percentiles: Iterable[float], ranks: Iterable[tuple[float, float]] = (), scale: float = 1e-6
-    ) -> Statistics:
-        """All statistics over all shards; values times *scale*, *ranks* (low, high] in scaled values."""
-        return self._statistics(None, percentiles, ranks, scale)
+    def statistics(self, percentiles: Iterable[float], ranks: Ranks = NO_RANKS, per: float = 1e6) -> Statistics:
+        """All statistics over all shards; values in units of *per*, *ranks* (low, high] too."""
+        return self._statistics(None, percentiles, ranks, per)
 
-    def shard_statistics(self, shard: int, percentiles: Iterable[float], scale: float = 1e-6) -> Statistics:
+    def shard_statistics(self, shard: int, percentiles: Iterable[float], per: float = 1e6) -> Statistics:
         """The same for one shard."""
-        return self._statistics(shard if self.shards > 1 else None, percentiles, (), scale)
+        return self._statistics(shard if self.shards > 1 else None, percentiles, NO_RANKS, per)
 
-    def _statistics(
-        self, shard: int | None, percentiles: Iterable[float], ranks: Iterable[tuple[float, float]], scale: float
-    ) -> Statistics:
+    def _statistics(self, shard: int | None, percentiles: Iterable[float], ranks: Ranks, per: float) -> Statistics:
         moments, row = (self.total, 0) if shard is None else (self.by_shard, shard)
-        result = moments.statistics(row, scale)
+        result = moments.statistics(row, per)
         wanted = list(percentiles)
         values = self.percentiles(wanted, shard) if result["count"] else [None] * len(wanted)
         for p, value in zip(wanted, values, strict=True):
-            result[f"p{p:g}"] = None if value is None else value * scale
-        for low, high in ranks:
-            name = rank_name(low, high)
-            result[name] = self.share(low / scale, high / scale) if result["count"] else None
+            result[f"p{p:g}"] = None if value is None else value / per
+        for name, (low, high) in ranks.items():
+            result[name] = self.share(low * per, high * per) if result["count"] else None
         return result
 
     def percentiles(self, wanted: Sequence[float], shard: int | None = None) -> list[float]:
@@ -264,8 +264,8 @@ class Samples:
             self._chunks = [self._sorted]
         return self._sorted
 
-    def distribution(self, scale: float = 1e-6) -> tuple[Floats, Floats]:
-        """Upper values (scaled) and the share of samples up to each, as a picture of the distribution needs them."""
+    def distribution(self, per: float = 1e6) -> tuple[Floats, Floats]:
+        """Upper values (in units of *per*) and the share of samples up to each, as a picture needs them."""
         if not self.total.count[0]:
             return np.zeros(0), np.zeros(0)
         histogram = self._histogram
@@ -276,16 +276,7 @@ class Samples:
         masses = histogram.masses(0)
         some = np.flatnonzero(masses)
         upper = np.minimum(np.append(histogram.edges[1:], histogram.edges[-1] * 2)[some], self.total.high[0])
-        return upper * scale, np.cumsum(masses[some]) / masses.sum()
-
-
-def rank_name(low: float, high: float) -> str:
-    """CloudWatch's name of the share above *low* and up to *high*, in the quantity's unit.
-
-    >>> rank_name(float("-inf"), 5.0), rank_name(0.1, float("inf"))
-    ('PR(:5)', 'PR(0.1:)')
-    """
-    return f"PR({'' if low == -np.inf else format(low, 'g')}:{'' if high == np.inf else format(high, 'g')})"
+        return upper / per, np.cumsum(masses[some]) / masses.sum()
 
 
 @dataclass(slots=True)
@@ -353,20 +344,20 @@ class Moments:
         self.high_at = np.where(high > self.high, first, same)
         self.high = np.maximum(high, self.high)
 
-    def statistics(self, row: int, scale: float) -> Statistics:
-        """Moments of one row, values times *scale*; variance with n - 1."""
+    def statistics(self, row: int, per: float) -> Statistics:
+        """Moments of one row, values in units of *per*; variance with n - 1."""
         count = float(self.count[row])
         if count == 0:
             none = dict.fromkeys(("mean", "variance", "min", "max", "time_of_max"))
             return {**none, "sum": 0.0, "count": 0.0}
         mean = (self.exact_sum + self.rest) / count if self.rows == 1 else float(self.mean[row])
         return {
-            "mean": mean * scale,
-            "variance": float(self.squares[row]) / (count - 1) * scale * scale if count > 1 else None,
-            "min": float(self.low[row]) * scale,
-            "max": float(self.high[row]) * scale,
+            "mean": mean / per,
+            "variance": float(self.squares[row]) / (count - 1) / per / per if count > 1 else None,
+            "min": float(self.low[row]) / per,
+            "max": float(self.high[row]) / per,
             "time_of_max": float(self.high_at[row]) / 1e6,
-            "sum": mean * count * scale,
+            "sum": (self.exact_sum + self.rest if self.rows == 1 else mean * count) / per,
             "count": count,
         }
 

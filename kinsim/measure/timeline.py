@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from kinsim.errors import InternalError
 from kinsim.measure.ages import CatchUp, Teeth, oldest
 from kinsim.measure.levels import MINUTE_US, Downs, Level, MinuteLevels, TimeWeighted
-from kinsim.measure.samples import Floats, Samples, Spread, Statistics, rank_name
+from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Samples, Spread, Statistics
 from kinsim.measure.stretches import Int64, Stretches, exact_dot
 
 SHARD, TIME, KIND, FIRST, RECORDS, BYTES, HEAD = range(7)
 """Rows of a table of removals: HEAD is the arrival of the first record removed."""
+
+NEVER_US = 1 << 60
+"""End of an invocation that is under way when the run ends."""
 
 Cell = TypeVar("Cell", np.int64, np.float64)
 
@@ -53,13 +56,13 @@ class PerShard:
         self.max = np.where(higher, high, self.max)
         self.max_at_us = np.where(higher, when, self.max_at_us)
 
-    def statistics(self, shard: int, span_us: int, scale: float) -> Statistics:
-        """Average over *span_us*, maximum and state at the end."""
+    def statistics(self, shard: int, span_us: int, per: float) -> Statistics:
+        """Average over *span_us*, maximum and state at the end, in units of *per*."""
         return {
-            "time_average": float(self.integral[shard]) / span_us * scale if span_us > 0 else None,
-            "max": max(float(self.max[shard]), 0.0) * scale,
+            "time_average": float(self.integral[shard]) / span_us / per if span_us > 0 else None,
+            "max": max(float(self.max[shard]), 0.0) / per,
             "time_of_max": float(self.max_at_us[shard]) / 1e6,
-            "last": float(self.last[shard]) * scale,
+            "last": float(self.last[shard]) / per,
         }
 
 
@@ -150,7 +153,7 @@ class Timeline:
     def latest_event_us(self) -> int:
         """Latest instant that is known and not final yet, or -1."""
         rows = [t[TIME] for t in self._removals] + [t[0] for t in self._settles] + [t[1] for t in self._runs]
-        return max((int(row.max()) for row in rows if row.size), default=-1)
+        return max((int(row[row < NEVER_US].max(initial=-1)) for row in rows), default=-1)
 
     def _ups_before(self, to_us: int) -> Stretches:
         if not self._arrivals:
@@ -450,9 +453,7 @@ class Age:
             self.unfinished = int(unfinished)
             self._caught_up(np.array([took_us]), np.array([at_us]))
 
-    def statistics(
-        self, end_us: int, percentiles: Iterable[float], ranks: Iterable[tuple[float, float]] = ()
-    ) -> Statistics:
+    def statistics(self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS) -> Statistics:
         """Statistics in seconds over the time from the end of the warm-up to *end_us*."""
         span = end_us - self.warm_up_us
         idle = span - self.times.total_us
@@ -467,7 +468,7 @@ class Age:
             "time_of_max": self.max_at_us / 1e6,
             "last": self.last_us / 1e6,
             **{f"p{p:g}": None if v is None else v / 1e6 for p, v in zip(wanted, values, strict=True)},
-            **{rank_name(a, b): self.times.share(a * 1e6, b * 1e6) if there else None for a, b in ranks},
+            **{n: self.times.share(a * 1e6, b * 1e6) if there else None for n, (a, b) in ranks.items()},
         }
 
 

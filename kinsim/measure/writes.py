@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.tables import Writes
 from kinsim.measure.levels import MINUTE_US, TimeWeighted
 from kinsim.measure.minutes import Count, MinuteStat
-from kinsim.measure.samples import Floats, Statistics, rank_name
+from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Statistics
 from kinsim.measure.stretches import Int64, Stretches
 from kinsim.measure.timeline import PerShard
 
@@ -124,20 +126,21 @@ class WriteSide:
         if self.limits and span != shown:
             self.use.add(np.zeros(1), np.zeros(1), np.array([float(span - shown)]))
 
-    def statistics(self, end_us: int, percentiles: list[float], ranks: list[tuple[float, float]]) -> Statistics:
+    def statistics(self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS) -> Statistics:
         """Write utilization of the worst shard in each second."""
         if self.limits is None:
             return {}
         span = end_us - self.warm_up_us
         there = self.use.total_us > 0
-        values = self.use.percentiles(percentiles, 0.0, self.use_max) if there else [None] * len(percentiles)
+        wanted = list(percentiles)
+        values = self.use.percentiles(wanted, 0.0, self.use_max) if there else [None] * len(wanted)
         return {
             "time_average": self.use_area / span / SCALE if span > 0 else None,
             "max": self.use_max / SCALE,
             "time_of_max": self.use_max_at_us / 1e6,
             "last": None,
-            **{f"p{p:g}": None if v is None else v / SCALE for p, v in zip(percentiles, values, strict=True)},
-            **{rank_name(a, b): self.use.share(a * SCALE, b * SCALE) if there else None for a, b in ranks},
+            **{f"p{p:g}": None if v is None else v / SCALE for p, v in zip(wanted, values, strict=True)},
+            **{n: self.use.share(a * SCALE, b * SCALE) if there else None for n, (a, b) in ranks.items()},
         }
 
     def _rejected_bytes(self, source: Int64, accepted: Int64, rejected: Int64, size: Int64) -> Floats:

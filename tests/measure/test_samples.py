@@ -22,11 +22,11 @@ ROWS = st.lists(
 
 def spread_of(rows):
     shard, value, count, numerator, offset, denominator = np.array(rows, np.int64).T
-    return Spread(shard, value, count, value * 10, count, numerator, offset, denominator)
+    return Spread(shard, value, count * 10, value * 10, count, numerator, offset % denominator, denominator)
 
 
 def values_of(rows):
-    return [(s, v - (i * a + o) // d) for s, v, n, a, o, d in rows for i in range(n) for _ in range(10)]
+    return [(s, v - (i * a + o % d) // d) for s, v, n, a, o, d in rows for i in range(n) for _ in range(10)]
 
 
 def check(statistics, values):
@@ -46,10 +46,10 @@ def test_exact_statistics_agree_with_every_value(first, second):
     samples.add(spread_of(first))
     samples.add(spread_of(second))
     values = values_of(first + second)
-    check(samples.statistics([50, 95, 99.9], scale=1.0), np.array([v for _, v in values]))
+    check(samples.statistics([50, 95, 99.9], per=1.0), np.array([v for _, v in values]))
     for shard in {s for s, _ in values}:
         of_shard = np.array([v for s, v in values if s == shard])
-        check(samples.shard_statistics(shard, [50, 95, 99.9], scale=1.0), of_shard)
+        check(samples.shard_statistics(shard, [50, 95, 99.9], per=1.0), of_shard)
 
 
 @given(ROWS, st.floats(2_000, 9_000), st.floats(2_000, 9_000))
@@ -68,12 +68,12 @@ def test_beyond_the_budget_moments_stay_exact_and_percentiles_keep_the_stated_er
     for part in np.split(values, 8):
         samples.add(Spread(part % 2, part, np.ones_like(part), part))
     assert not samples.exact
-    statistics = samples.statistics([1, 50, 99], scale=1.0)
+    statistics = samples.statistics([1, 50, 99], per=1.0)
     assert statistics["mean"] == pytest.approx(values.mean(), rel=1e-14)
     assert statistics["variance"] == pytest.approx(values.var(ddof=1), rel=1e-9)
     for p in (1, 50, 99):
         assert statistics[f"p{p:g}"] == pytest.approx(np.percentile(values, p), rel=samples.relative_error)
-    odd = samples.shard_statistics(1, [50], scale=1.0)
+    odd = samples.shard_statistics(1, [50], per=1.0)
     assert odd["p50"] == pytest.approx(np.percentile(values[values % 2 == 1], 50), rel=samples.relative_error)
 
 

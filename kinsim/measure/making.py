@@ -1,0 +1,443 @@
+"""From a recorder's accounts to the result of a replication: metrics, series, curves, SLO values, cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinsim.engine.tables import Final, Loss
+from kinsim.measure.cost import monthly_cost
+from kinsim.measure.levels import MINUTE_US, Level
+from kinsim.measure.minutes import Count, MinuteStat
+from kinsim.measure.periods import Minutes, series_of, worst
+from kinsim.measure.result import ReplicationResult, Series
+from kinsim.measure.samples import Floats, Statistics
+from kinsim.measure.wanted import MINUTE_PERCENTILES
+from kinsim.measure.writes import PEAKS
+from kinsim.system.metrics import CLOUDWATCH, GROUPED, METRICS, percentile_of, statistic_key
+
+if TYPE_CHECKING:
+    from kinsim.measure.recorder import Recorder
+    from kinsim.scenario import Slo
+
+UNITS = {"batch_records": 1.0}
+"""What is kept per unit of the metric, where it is not microseconds of seconds."""
+
+PICTURED = ("queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "duration_s", "batch_records")
+
+
+def make_result(recorder: Recorder, final: Final) -> ReplicationResult:
+    """The result of one replication."""
+    return _Making(recorder, final).result()
+
+
+class _Making:
+    def __init__(self, recorder: Recorder, final: Final) -> None:
+        self.recorder, self.final, self.wanted = recorder, final, recorder.wanted
+        self.end_us = final.end_us
+        self.minutes = max(1, -(-self.end_us // MINUTE_US))
+        self.span_s = (recorder.duration_us - recorder.warm_up_us) / 1e6
+        lost = recorder.lost
+        writes = recorder.writes
+        self.counts: dict[str, Count] = {
+            "accepted_records": writes.accepted,
+            "rejected_records": writes.rejected,
+            "retried_records": writes.retried,
+            "dropped_records": writes.dropped,
+            **recorder.runs.counts,
+            "expired_records": lost[Loss.EXPIRED],
+            "discarded_records": lost[Loss.DISCARDED],
+            "too_large_records": lost[Loss.TOO_LARGE],
+            "throttles": recorder.throttles,
+        }
+        self.cost = monthly_cost(
+            recorder.scenario, len(final.shards), writes.put_units, recorder.runs.counts["invocations"].total,
+            recorder.runs.billed_us / 1e6,
+        )  # fmt: skip
+        self.grouped = {
+            (name, period): group.finish(max(1, -(-self.minutes * MINUTE_US // period)))
+            for (name, period), group in recorder.runs.groups.items()
+        }
+        self.tables = self.minute_tables()
+        self.cloudwatch = self.cloudwatch_tables()
+
+    def result(self) -> ReplicationResult:
+        recorder, final = self.recorder, self.final
+        metrics = self.metrics()
+        tables = {}
+        if recorder.kept_invocations is not None:
+            tables["invocations"] = recorder.kept_invocations.table()
+        if recorder.kept_records is not None:
+            tables["records"] = recorder.kept_records.table()
+        samples = recorder.runs.samples
+        errors = {name: samples[name].relative_error for name in samples}
+        errors |= {
+            "backlog_records": recorder.timeline.backlog.times.relative_error,
+            "backlog_bytes": recorder.timeline.backlog_bytes.times.relative_error,
+            "records_in_system": recorder.timeline.in_system.times.relative_error,
+            "true_age_s": recorder.timeline.age.times.relative_error,
+            "shard_write_utilization": recorder.writes.use.relative_error,
+        }
+        return ReplicationResult(
+            replication=recorder.replication,
+            end_s=self.end_us / 1e6,
+            metrics=metrics,
+            per_shard=self.per_shard(),
+            shards=[_shard(shard) for shard in final.shards],
+            series=self.series(),
+            slo_values={name: self.slo_value(slo, metrics) for name, slo in self.wanted.slos.items()},
+            cost=self.cost,
+            curves=self.curves(),
+            distributions={name: samples[name].distribution(UNITS.get(name, 1e6)) for name in PICTURED},
+            relative_error={name: error for name, error in errors.items() if error},
+            tables=tables,
+            fit=tuple(float(x) for x in recorder.runs.fit),
+            stuck_shards=tuple(_id(final, number) for number in final.stuck_shards),
+        )
+
+    # -- over the run
+
+    def metrics(self) -> dict[str, Statistics]:
+        """Every metric of the run, in the order of the list of metrics."""
+        recorder, timeline, runs = self.recorder, self.recorder.timeline, self.recorder.runs
+        found: dict[str, Statistics] = {name: count.statistics(self.span_s) for name, count in self.counts.items()}
+        found["offered_records"] = self.offered()
+        states = {"waiting_records": self.final.waiting, "in_flight_records": self.final.in_flight}
+        for name, state in states.items():
+            found[name] = {"sum": float(sum(state.values()))}
+        for name in ("duplicate_records", "filtered_records", "skipped_records"):
+            found[name] = {"sum": 0.0, "rate": 0.0, "time_of_first": None}
+        for name, samples in runs.samples.items():
+            per = UNITS.get(name, 1e6)
+            found[name] = samples.statistics(self.wanted.percentiles(name), self.wanted.ranks(name), per)
+        levels = {
+            "backlog_records": timeline.backlog,
+            "backlog_bytes": timeline.backlog_bytes,
+            "records_in_system": timeline.in_system,
+        }
+        for name, level in levels.items():
+            found[name] = level.statistics(self.end_us, self.wanted.percentiles(name), self.wanted.ranks(name))
+        for name, state_over_time in (
+            ("true_age_s", timeline.age),
+            ("shard_write_utilization", recorder.writes),
+        ):
+            wanted = self.wanted.percentiles(name), self.wanted.ranks(name)
+            found[name] = state_over_time.statistics(self.end_us, *wanted)
+        wanted_levels = self.wanted.percentiles("concurrent_executions")
+        found["concurrent_executions"] = timeline.concurrency.statistics(self.end_us, wanted_levels)
+        found["utilization"] = _utilization(self.busy_shares())
+        found["catch_up_s"] = self.catch_up()
+        found["drain_s"], found["finish_s"] = self.ends()
+        found["cost_usd_per_month"] = {"mean": self.cost.get("total")}
+        for name in ("queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "first_record_age_s"):
+            found[name].pop("sum")
+        return {name: found[name] for name in METRICS if found.get(name)}
+
+    def offered(self) -> Statistics:
+        """What the sources created; the first instant and the rate are those of the first offers."""
+        offered = self.recorder.writes.offered.statistics(self.span_s)
+        return {**offered, "sum": float(self.final.created)}
+
+    def busy_shares(self) -> Floats:
+        return np.asarray(self.recorder.runs.busy_us / max(self.recorder.duration_us, 1), np.float64)
+
+    def catch_up(self) -> Statistics:
+        age = self.recorder.timeline.age
+        found = age.catch_ups.statistics(self.wanted.percentiles("catch_up_s"), self.wanted.ranks("catch_up_s"))
+        found.pop("sum")
+        return {**found, "unfinished": float(age.unfinished)}
+
+    def ends(self) -> tuple[Statistics, Statistics]:
+        last_us = int(self.recorder.runs.last_end_us.max())
+        if last_us < 0:
+            return {"mean": None}, {"mean": None}
+        burst_us = int(self.recorder.timeline.last_arrival_us.max())
+        return {"mean": (last_us - burst_us) / 1e6}, {"mean": last_us / 1e6}
+
+    def per_shard(self) -> dict[str, dict[str, Statistics]]:
+        return {shard.id: self.of_shard(shard.number) for shard in self.final.shards}
+
+    def of_shard(self, shard: int) -> dict[str, Statistics]:
+        """The metrics that each shard has."""
+        recorder, timeline = self.recorder, self.recorder.timeline
+        span_us = self.end_us - recorder.warm_up_us
+        found: dict[str, Statistics] = {
+            name: count.statistics(self.span_s, shard)
+            for name, count in self.counts.items()
+            if name != "retried_records"
+        }
+        found["waiting_records"] = {"sum": float(self.final.waiting.get(shard, 0))}
+        found["in_flight_records"] = {"sum": float(self.final.in_flight.get(shard, 0))}
+        for name, samples in recorder.runs.samples.items():
+            per = UNITS.get(name, 1e6)
+            found[name] = samples.shard_statistics(shard, self.wanted.percentiles(name), per)
+        if recorder.shards == 1:
+            whole: dict[str, Level] = {"backlog_records": timeline.backlog, "backlog_bytes": timeline.backlog_bytes}
+            for name, level in whole.items():
+                found[name] = level.statistics(self.end_us, ())
+            found["true_age_s"] = timeline.age.statistics(self.end_us, ())
+        else:
+            found["backlog_records"] = timeline.shard_backlog.statistics(shard, span_us, 1.0)
+            found["backlog_bytes"] = timeline.shard_backlog_bytes.statistics(shard, span_us, 1.0)
+            found["true_age_s"] = timeline.age.by_shard.statistics(shard, span_us, 1e6)
+        if recorder.writes.limits is not None:
+            use = recorder.writes.by_shard.statistics(shard, span_us, 1e6)
+            use.pop("last")
+            found["shard_write_utilization"] = use
+        found["utilization"] = {"time_average": float(self.busy_shares()[shard])}
+        return {name: found[name] for name in METRICS if name in found}
+
+    # -- by minute
+
+    def minute_tables(self) -> dict[str, Minutes]:
+        """kinsim's own metrics by minute."""
+        recorder, timeline, n = self.recorder, self.recorder.timeline, self.minutes
+        tables: dict[str, Minutes] = {}
+        always = np.ones(n)
+        for name, count in {"offered_records": recorder.writes.offered, **self.counts}.items():
+            tables[name] = Minutes.counted(name, "count", ("Sum",), count.minutes_until(n), always)
+        for name, stat in recorder.runs.minutes.items():
+            if name != "billed_s":
+                per = UNITS.get(name, 1e6)
+                tables[name] = Minutes.of(name, METRICS[name].unit, METRICS[name].periods, stat, n, per)
+        states: dict[str, tuple[Floats, Floats | None]] = {
+            "backlog_records": (timeline.backlog.minutes.averages(self.end_us), None),
+            "backlog_bytes": (timeline.backlog_bytes.minutes.averages(self.end_us), None),
+            "records_in_system": (timeline.in_system.minutes.averages(self.end_us), None),
+            "concurrent_executions": (
+                timeline.concurrency.minutes.averages(self.end_us),
+                _first(timeline.concurrency.minute_max, n).astype(np.float64),
+            ),
+            "true_age_s": (
+                _first(timeline.age.minute_area, n) / self.lengths_us() / 1e6,
+                _first(timeline.age.minute_max, n) / 1e6,
+            ),
+        }
+        for name, (average, top) in states.items():
+            tables[name] = Minutes.state(name, METRICS[name].unit, METRICS[name].periods, average, top)
+        if recorder.writes.limits is not None:
+            name = "shard_write_utilization"
+            tables[name] = Minutes.of(name, "1", METRICS[name].periods, recorder.writes.minute_use, n)
+        return tables
+
+    def lengths_us(self) -> Floats:
+        lengths = np.full(self.minutes, float(MINUTE_US))
+        if self.end_us % MINUTE_US:
+            lengths[-1] = self.end_us % MINUTE_US
+        return lengths
+
+    def cloudwatch_tables(self) -> dict[str, Minutes]:
+        """CloudWatch's metrics of the stream and the function, nothing where AWS publishes nothing."""
+        recorder, n = self.recorder, self.minutes
+        writes, reads, runs = recorder.writes, recorder.reads.whole, recorder.runs
+        accepted = writes.accepted.minutes_until(n)
+        rejected = writes.rejected.minutes_until(n)
+        puts = accepted + rejected
+        stored = writes.minute_bytes.statistic("Sum", n)
+        ran, failed = runs.counts["invocations"].minutes_until(n), runs.counts["errors"].minutes_until(n)
+        throttled = recorder.throttles.minutes_until(n)
+        top = _first(recorder.timeline.concurrency.minute_max, n).astype(np.float64)
+        found = {
+            "IncomingBytes": (np.nan_to_num(stored), accepted),
+            "IncomingRecords": (accepted, accepted),
+            "WriteProvisionedThroughputExceeded": (rejected, puts),
+            "Invocations": (ran, ran),
+            "Errors": (failed, ran),
+            "Throttles": (throttled, ran + throttled),
+            "ConcurrentExecutions": (top, top),
+        }
+        stats: dict[str, tuple[MinuteStat, float]] = {
+            "GetRecords.IteratorAgeMilliseconds": (reads.age, 1.0),
+            "GetRecords.Bytes": (reads.bytes, 1.0),
+            "GetRecords.Records": (reads.records, 1.0),
+            "GetRecords.Success": (reads.success, 1.0),
+            "ReadProvisionedThroughputExceeded": (reads.exceeded, 1.0),
+            "Duration": (runs.minutes["duration_s"], 1e3),
+            "IteratorAge": (runs.minutes["iterator_age_s"], 1e3),
+        }
+        tables = {}
+        for name, metric in CLOUDWATCH.items():
+            if name in found:
+                tables[name] = Minutes.counted(name, metric.unit, metric.statistics, *found[name])
+            else:
+                tables[name] = Minutes.of(name, metric.unit, metric.statistics, stats[name][0], n, stats[name][1])
+        return tables
+
+    def series(self) -> list[Series]:
+        """All series by minute: CloudWatch's, those of shards where they are switched on, and kinsim's own."""
+        name = self.recorder.scenario.name
+        stream, function = f"StreamName={name}", f"FunctionName={name}"
+        series: list[Series] = []
+        for metric, table in self.cloudwatch.items():
+            dimensions = stream if CLOUDWATCH[metric].namespace == "AWS/Kinesis" else function
+            series += table.series(dimensions)
+            if metric in GROUPED:
+                values = self.grouped[GROUPED[metric], MINUTE_US]
+                for p in MINUTE_PERCENTILES:
+                    series += series_of(metric, dimensions, f"p{p:g}", table.unit, values[p] / 1e3)
+        series += self.shard_series(stream)
+        for table in self.tables.values():
+            if table.sum.any() or table.unit != "count":
+                series += table.series(stream)
+        return series
+
+    def shard_series(self, stream: str) -> list[Series]:
+        """Shard-level metrics, where the scenario switches them on."""
+        recorder, writes = self.recorder, self.recorder.writes
+        asked = set(recorder.scenario.stream.shard_level_metrics)
+        if not asked or writes.shard_period_us != MINUTE_US:
+            return []
+        series: list[Series] = []
+        for shard in self.final.shards:
+            k, dimensions = shard.number, f"{stream},ShardId={shard.id}"
+            accepted, rejected = (
+                _first(writes.shard_records[k], self.minutes),
+                _first(writes.shard_rejected[k], self.minutes),
+            )
+            reads = recorder.reads.by_shard[k]
+            tables = [
+                Minutes.counted(
+                    "IncomingBytes", "Bytes", ("Sum",), _first(writes.shard_bytes[k], self.minutes), accepted
+                ),
+                Minutes.counted("IncomingRecords", "Count", ("Sum",), accepted, accepted),
+                Minutes.counted("WriteProvisionedThroughputExceeded", "Count", ("Sum",), rejected, accepted + rejected),
+            ]
+            for name, stat in (
+                ("IteratorAgeMilliseconds", reads.age),
+                ("OutgoingBytes", reads.bytes),
+                ("OutgoingRecords", reads.records),
+                ("ReadProvisionedThroughputExceeded", reads.exceeded),
+            ):
+                whole = next(m for m in CLOUDWATCH.values() if m.shard_name == name)
+                tables.append(Minutes.of(name, whole.unit, whole.statistics, stat, self.minutes))
+            for table in tables:
+                if table.name in asked or "ALL" in asked:
+                    series += table.series(dimensions)
+        return series
+
+    # -- SLOs
+
+    def slo_value(self, slo: Slo, metrics: dict[str, Statistics]) -> float | None:
+        """What the SLO's statistic came to, in the metric's unit; of periods the worst, or the *fraction*'s."""
+        percentile = percentile_of(slo.statistic)
+        if slo.period_s is None:
+            if slo.metric in METRICS:
+                key = statistic_key(slo.metric, slo.statistic)
+                return None if key is None else metrics.get(slo.metric, {}).get(key)
+            if percentile is not None:
+                value = metrics[GROUPED[slo.metric]][f"p{percentile:g}"]
+                return None if value is None else value * 1e3
+            return self.over_run(self.cloudwatch[slo.metric], slo.statistic)
+        if percentile is not None:
+            period_us = round(slo.period_s * 1e6)
+            own = slo.metric in METRICS
+            values = self.grouped[GROUPED[slo.metric], period_us][percentile] / (1e6 if own else 1e3)
+            return worst(values[self.first_period(slo.period_s) :], slo.upper, slo.fraction)
+        table = self.cloudwatch.get(slo.metric) or self.tables.get(slo.metric)
+        if table is None:
+            return None
+        values = table.values(slo.statistic, round(slo.period_s / 60))
+        return worst(values[self.first_period(slo.period_s) :], slo.upper, slo.fraction)
+
+    def first_period(self, period_s: float) -> int:
+        """First period that begins at the end of the warm-up or later."""
+        return -(-self.recorder.warm_up_us // round(period_s * 1e6))
+
+    def over_run(self, table: Minutes, statistic: str) -> float | None:
+        """A statistic of all minutes after the warm-up."""
+        first = -(-self.recorder.warm_up_us // MINUTE_US) if statistic != "Sum" else 0
+        late = Minutes(
+            table.name, table.unit, table.statistics, table.count[first:], table.sum[first:], table.min[first:],
+            table.max[first:],
+        )  # fmt: skip
+        values = late.values(statistic, max(1, late.count.size))
+        return float(values[0]) if values.size and not np.isnan(values[0]) else None
+
+    # -- for figures
+
+    def curves(self) -> dict[str, NDArray[Any]]:
+        """Arrays per minute (and shard): NaN where there is no data point."""
+        recorder, timeline, n = self.recorder, self.recorder.timeline, self.minutes
+        writes, runs = recorder.writes, recorder.runs
+        accepted, rejected = writes.accepted.minutes_until(n), writes.rejected.minutes_until(n)
+        accepted_bytes = np.nan_to_num(writes.minute_bytes.statistic("Sum", n))
+        rejected_bytes = np.nan_to_num(writes.minute_rejected_bytes.statistic("Sum", n))
+        percentiles = self.grouped["duration_s", MINUTE_US]
+        found: dict[str, NDArray[Any]] = {
+            "offered_records": accepted + rejected,
+            "offered_bytes": accepted_bytes + rejected_bytes,
+            "accepted_records": accepted,
+            "accepted_bytes": accepted_bytes,
+            "rejected_records": rejected,
+            "rejected_bytes": rejected_bytes,
+            **{f"{name}_peak_per_s": np.nan_to_num(writes.peaks[name].statistic("Maximum", n)) for name in PEAKS},
+            "iterator_age_s": runs.minutes["iterator_age_s"].statistic("Maximum", n) / 1e6,
+            "get_records_age_s": recorder.reads.whole.age.statistic("Maximum", n) / 1e3,
+            "true_age_s": _first(timeline.age.minute_max, n) / 1e6,
+            "duration_p50_s": percentiles[50.0] / 1e6,
+            "duration_p99_s": percentiles[99.0] / 1e6,
+            "duration_max_s": runs.minutes["duration_s"].statistic("Maximum", n) / 1e6,
+            "backlog_records": timeline.backlog.minutes.at_ends(n),
+            "backlog_bytes": timeline.backlog_bytes.minutes.at_ends(n),
+            "records_in_system": timeline.in_system.minutes.at_ends(n),
+            "concurrent_executions": _first(timeline.concurrency.minute_max, n),
+        }
+        for name in ("invocations", "errors", "timeouts", "throttles", "cold_starts", "processed_records"):
+            found[name] = self.counts[name].minutes_until(n)
+        for name in ("expired_records", "discarded_records", "too_large_records", "dropped_records"):
+            found[name] = self.counts[name].minutes_until(n)
+        return found | self.shard_curves()
+
+    def shard_curves(self) -> dict[str, NDArray[Any]]:
+        """Arrays by shard and period; `shard_period_s` is the length of a period."""
+        recorder = self.recorder
+        writes, period_us = recorder.writes, recorder.writes.shard_period_us
+        periods = max(1, -(-self.end_us // period_us))
+        age = _wide(recorder.runs.shard_age, periods, -1.0)
+        found: dict[str, NDArray[Any]] = {
+            "shard_period_s": np.array(period_us / 1e6),
+            "shard_iterator_age_s": np.where(age < 0, np.float32(np.nan), age),
+            "shard_true_age_s": _wide(recorder.timeline.age.shard_max, periods, 0.0),
+            "shard_accepted_records": _wide(writes.shard_records, periods, 0.0),
+            "shard_accepted_bytes": _wide(writes.shard_bytes, periods, 0.0),
+            "shard_rejected_records": _wide(writes.shard_rejected, periods, 0.0),
+        }
+        if writes.limits is not None:
+            seconds = np.clip(self.end_us - np.arange(periods) * period_us, 1, period_us) / 1e6
+            use = _wide(writes.shard_use, periods, 0.0) / np.ceil(seconds)
+            found["shard_write_utilization"] = use.astype(np.float32)
+        return found
+
+
+def _utilization(shares: Floats) -> Statistics:
+    return {"time_average": float(shares.mean()), "min": float(shares.min()), "max": float(shares.max())}
+
+
+def _first(values: NDArray[Any], n: int) -> NDArray[Any]:
+    """The first *n* values, with zeros where there are fewer."""
+    return values[:n] if values.size >= n else np.append(values, np.zeros(n - values.size, values.dtype))
+
+
+def _wide(values: NDArray[Any], columns: int, fill: float) -> NDArray[Any]:
+    missing = columns - values.shape[1]
+    if missing <= 0:
+        return values[:, :columns].copy()
+    return np.concatenate([values, np.full((values.shape[0], missing), fill, values.dtype)], axis=1)
+
+
+def _shard(shard: Any) -> dict[str, Any]:
+    return {
+        "id": shard.id,
+        "parent": None if shard.parent is None else f"shardId-{shard.parent:012d}",
+        "adjacent_parent": None if shard.adjacent_parent is None else f"shardId-{shard.adjacent_parent:012d}",
+        "starting_hash_key": str(shard.starting_hash_key),
+        "ending_hash_key": str(shard.ending_hash_key),
+        "opened_s": shard.opened_us / 1e6,
+        "closed_s": None if shard.closed_us is None else shard.closed_us / 1e6,
+    }
+
+
+def _id(final: Final, number: int) -> str:
+    return next(shard.id for shard in final.shards if shard.number == number)

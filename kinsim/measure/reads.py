@@ -1,0 +1,71 @@
+"""GetRecords calls as CloudWatch counts them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinsim.engine.tables import THROTTLED
+from kinsim.measure.levels import MINUTE_US
+from kinsim.measure.minutes import MinuteStat
+from kinsim.measure.stretches import Int64
+
+
+class ReadSide:
+    """GetRecords calls per minute, of the stream and, where shard-level metrics are on, of each shard."""
+
+    def __init__(self, shards: int, minutes: int, poll_interval_us: int, by_shard: bool) -> None:
+        self.interval_us = poll_interval_us
+        self.minutes = minutes
+        self.shards = shards
+        self.whole = _Tables(minutes)
+        self.by_shard = [_Tables(minutes) for _ in range(shards)] if by_shard else []
+
+    def add(self, polls: NDArray[np.void]) -> None:
+        """Take in rows of the table POLL."""
+        if not polls.size:
+            return
+        shard, time_us, calls, records, size, age = (np.ascontiguousarray(polls[name]) for name in _COLUMNS)
+        row, minute, calls = self._by_minute(time_us, calls)
+        columns = (minute, calls, records[row], size[row], age[row])
+        self.whole.add(*columns)
+        for number, tables in enumerate(self.by_shard):
+            mine = shard[row] == number
+            tables.add(*(c[mine] for c in columns))
+
+    def _by_minute(self, time_us: Int64, calls: Int64) -> tuple[NDArray[np.intp], Int64, Int64]:
+        """Row, minute and number of calls, with runs of empty calls cut at whole minutes."""
+        last_us = time_us + (calls - 1) * self.interval_us
+        first, last = time_us // MINUTE_US, last_us // MINUTE_US
+        if np.array_equal(first, last):
+            return np.arange(calls.size), first, calls
+        times = last - first + 1
+        row = np.repeat(np.arange(times.size), times)
+        minute = np.arange(row.size) - np.repeat(np.cumsum(times) - times, times) + first[row]
+        interval = max(self.interval_us, 1)
+        done = np.clip(-(-((minute + 1) * MINUTE_US - time_us[row]) // interval), 0, calls[row])
+        before = np.clip(-(-(minute * MINUTE_US - time_us[row]) // interval), 0, calls[row])
+        return row, minute, done - before
+
+
+class _Tables:
+    """Per minute: records, bytes and age of the calls that were served, and how many were and were not."""
+
+    def __init__(self, minutes: int) -> None:
+        self.records, self.bytes, self.age = MinuteStat(minutes), MinuteStat(minutes), MinuteStat(minutes)
+        self.success, self.exceeded = MinuteStat(minutes), MinuteStat(minutes)
+
+    def add(self, minute: Int64, calls: Int64, records: Int64, size: Int64, age: Int64) -> None:
+        """Calls; those with records THROTTLED were refused."""
+        refused = (records == THROTTLED).astype(np.int64)
+        self.success.add(minute, 1 - refused, calls)
+        self.exceeded.add(minute, refused, calls)
+        if refused.any():
+            served = refused == 0
+            minute, calls, records, size, age = (x[served] for x in (minute, calls, records, size, age))
+        self.records.add(minute, records, calls)
+        self.bytes.add(minute, size, calls)
+        self.age.add(minute, age / 1e3, calls)
+
+
+_COLUMNS = ("shard", "time_us", "calls", "records", "bytes", "age_us")

@@ -1,0 +1,387 @@
+"""The sink of an engine: turns windows of events into the numbers of one replication.
+
+Memory does not grow with the number of records: sums, histograms and one cell per minute are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinsim.engine.shard_log import Pieces, ShardLog
+from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window, Writes
+from kinsim.errors import InternalError
+from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
+from kinsim.measure.levels import LOSE, MINUTE_US, SETTLE, TAKE
+from kinsim.measure.minutes import Count
+from kinsim.measure.reads import ReadSide
+from kinsim.measure.result import ReplicationResult
+from kinsim.measure.runs import Billing, Columns, RunSide, columns_of
+from kinsim.measure.stretches import SHARD_BITS, Int64, Stretches
+from kinsim.measure.timeline import NEVER_US, Timeline
+from kinsim.measure.wanted import Wanted
+from kinsim.measure.writes import WriteSide
+
+if TYPE_CHECKING:
+    from kinsim.scenario import Scenario
+
+ROWS_AT_ONCE = 60_000
+"""Rows of events that are gathered before they are worked on: enough for columns to pay, few enough to hold."""
+
+LONGEST_HELD_US = 30 * 86_400 * 1_000_000
+SHARD_CELLS = 12_500_000
+"""Most cells of a table by shard and period."""
+
+_PERIODS = (1, 5, 15, 60, 240, 1_440)
+
+
+def shard_period_us(minutes: int, shards: int) -> int:
+    """Period of the curves by shard: minutes, longer where many shards run for long.
+
+    >>> shard_period_us(1_440, 100) // MINUTE_US, shard_period_us(30 * 1_440, 1_000) // MINUTE_US
+    (1, 5)
+    """
+    for period in _PERIODS:
+        if minutes * shards <= SHARD_CELLS * period:
+            return period * MINUTE_US
+    return _PERIODS[-1] * MINUTE_US
+
+
+class Recorder:
+    """Receives what an engine did, window by window; `result` is there after `finish`."""
+
+    def __init__(
+        self, scenario: Scenario, replication: int, keep: Collection[str] = (), hash_keys: HashKeys | None = None
+    ) -> None:
+        """*keep* names the tables `invocations` and `records`; *hash_keys* fills a column of the latter."""
+        self.scenario, self.replication = scenario, replication
+        run, stream, mapping = scenario.run, scenario.stream, scenario.event_source_mapping
+        self.shards = stream.shard_count
+        self.warm_up_us = round(run.warm_up_s * 1e6)
+        self.duration_us = round(run.duration_s * 1e6)
+        minutes = -(-self.duration_us // MINUTE_US) + 1
+        self.retention_us = None if stream.retention_period_s is None else round(stream.retention_period_s * 1e6)
+        period_us = shard_period_us(minutes, self.shards)
+        self.wanted = Wanted(scenario)
+        limits = (stream.bytes_per_s, stream.records_per_s) if stream.limiter else None
+        self.writes = WriteSide(self.shards, minutes, self.warm_up_us, period_us, limits)
+        constants = scenario.profile_data.constants
+        quantum = scenario.profile_data.constant("billing_quantum_ms") if "billing_quantum_ms" in constants else 0
+        with_init = "bill_init" in constants and bool(scenario.profile_data.constant("bill_init"))
+        self.runs = RunSide(
+            self.shards, minutes, self.warm_up_us, period_us,
+            batch_size=mapping.batch_size, age_at=mapping.iterator_age,
+            billing=Billing(round(quantum * 1_000), with_init), groups=self.wanted.groups(),
+        )  # fmt: skip
+        self.reads = ReadSide(
+            self.shards, minutes, round((mapping.poll_interval_s or 0.0) * 1e6), bool(stream.shard_level_metrics)
+        )
+        self.timeline = Timeline(self.shards, self.warm_up_us, minutes, self.wanted.age_limit_us, period_us)
+        self.throttles = Count(self.shards, minutes, self.warm_up_us)
+        self.lost = {cause: Count(self.shards, minutes, self.warm_up_us) for cause in Loss}
+        self.kept_invocations = KeptInvocations(replication, self.runs.age_at) if "invocations" in keep else None
+        sources = list(scenario.workload.sources)
+        self.kept_records = KeptRecords(replication, sources, hash_keys) if "records" in keep else None
+        self.logs: Mapping[int, ShardLog] = {}
+        self.end_us = 0
+        self._seen = np.zeros(self.shards, np.int64)
+        self._pointer = np.zeros(self.shards, np.int64)
+        self._retrying = np.zeros(self.shards, bool)
+        self._held = _Held(self.shards)
+        self._result: ReplicationResult | None = None
+
+    @property
+    def result(self) -> ReplicationResult:
+        """The numbers of the replication; after `finish`."""
+        if self._result is None:
+            raise InternalError("the run has not been finished")
+        return self._result
+
+    def window(self, window: Window) -> None:
+        """Take in one window."""
+        held = self._held
+        self.logs, self.end_us = window.logs, window.end_us
+        self._fetch_arrivals(window)
+        table = columns_of(window.invocations) if window.invocations.size else None
+        if table is not None:
+            self._fetch_records(table, window.logs)
+            held.invocations.append(window.invocations)
+            if self.kept_invocations is not None:
+                self.kept_invocations.add(table)
+        if self.kept_records is not None:
+            self.kept_records.add(table or columns_of(window.invocations), window.losses, window.logs)
+        if window.losses.size:
+            held.losses.append(self._with_heads(window.losses, window.logs))
+        if window.throttles.size:
+            held.throttles.append(window.throttles)
+        if window.polls.size:
+            self.reads.add(window.polls)
+        held.writes += window.writes
+        held.rows += window.invocations.size + window.losses.size + sum(w.time_us.size for w in window.writes)
+        if held.rows >= ROWS_AT_ONCE or window.end_us - self.timeline.now_us > LONGEST_HELD_US:
+            self._work_off()
+
+    def finish(self, final: Final) -> None:
+        """Take in the state at the end, check that every record is somewhere, and make up the result."""
+        self._work_off()
+        self._take_in_flight(final)
+        last_us = max(final.end_us, self.timeline.latest_event_us() + 1)
+        self.timeline.advance(last_us, self._head_us)
+        self.timeline.finish(final.end_us)
+        self.writes.finish(final.end_us)
+        self.runs.use_same_latency()
+        self._check(final)
+        if self.kept_records is not None:
+            self._keep_rest(final)
+        from kinsim.measure.making import make_result
+
+        self._result = make_result(self, final)
+
+    # -- from windows into hands
+
+    def _fetch_arrivals(self, window: Window) -> None:
+        for shard, log in window.logs.items():
+            first = int(self._seen[shard])
+            if log.end == first:
+                continue
+            end = log.arrived_by(window.end_us)
+            if end > first:
+                pieces = log.pieces(first, end)
+                self._held.arrivals[shard].append(_stretches(shard, pieces, {"bytes": pieces.data_bytes}, {}))
+                self._seen[shard] = end
+
+    def _fetch_records(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
+        """The records of first attempts, and of later ones that succeeded, while they can be read."""
+        first_try = table["attempt"] == 0
+        again = ~first_try & (table["outcome"] == Outcome.OK)
+        for which, lists in ((first_try, self._held.started), (again, self._held.retried)):
+            if not which.any():
+                continue
+            shard, first = table["shard"][which], table["first"][which]
+            end = first + table["records"][which]
+            starts = np.flatnonzero(np.concatenate(([True], shard[1:] != shard[:-1])))
+            lows, highs = np.minimum.reduceat(first, starts), np.maximum.reduceat(end, starts)
+            for number, low, high in zip(shard[starts].tolist(), lows.tolist(), highs.tolist(), strict=True):
+                lists[number].append(_with_events(number, logs[number].pieces(low, high)))
+
+    @staticmethod
+    def _with_heads(losses: NDArray[np.void], logs: Mapping[int, ShardLog]) -> Int64:
+        """Losses as rows of a table: shard, time, first, records, cause, bytes, arrival of the first."""
+        columns = [np.ascontiguousarray(losses[name]) for name in ("shard", "time_us", "first", "records", "cause")]
+        size, head = np.zeros(losses.size, np.int64), np.zeros(losses.size, np.int64)
+        shard, _, first, records, _ = columns
+        for number in np.unique(shard).tolist():
+            mine = shard == number
+            log = logs[number]
+            size[mine] = log.amounts("data_bytes", first[mine], first[mine] + records[mine])
+            head[mine] = log.arrivals_us(first[mine])
+        return np.stack([*columns, size, head])
+
+    # -- from hands into numbers
+
+    def _work_off(self) -> None:
+        """Work on everything that was gathered."""
+        held, self._held = self._held, _Held(self.shards)
+        rows = np.concatenate(held.invocations) if held.invocations else np.zeros(0, INVOCATION)
+        table = columns_of(rows)
+        arrivals = _joined(held.arrivals, ("bytes",), ())
+        self.runs.add(
+            table,
+            _joined(held.started, ("log_events",), ("lag_us",)),
+            _joined(held.retried, ("log_events",), ("lag_us",)),
+        )
+        if held.throttles:
+            throttles = np.concatenate(held.throttles)
+            shard, time_us = np.ascontiguousarray(throttles["shard"]), np.ascontiguousarray(throttles["time_us"])
+            self.throttles.add(shard, np.ones_like(shard), time_us)
+        losses = np.concatenate(held.losses, axis=1) if held.losses else np.zeros((7, 0), np.int64)
+        losses = losses[:, np.lexsort((losses[2], losses[0]))]
+        self._count_losses(losses)
+        self._order(table, losses, arrivals)
+        self.timeline.advance(self._frontier_us(), self._head_us)
+        self.writes.add(held.writes, arrivals)
+        self.writes.advance(self.end_us)
+        for group in self.runs.groups.values():
+            group.advance(self.timeline.now_us)
+
+    def _count_losses(self, losses: Int64) -> None:
+        for cause, count in self.lost.items():
+            mine = losses[4] == cause
+            if mine.any():
+                count.add(losses[0][mine], losses[3][mine], losses[1][mine])
+
+    def _order(self, table: Columns, losses: Int64, arrivals: Stretches) -> None:
+        """Arrivals, removals from the backlog, ends of stays and invocations for the timeline."""
+        first_try = table["attempt"] == 0
+        shard, first, records = (table[name][first_try] for name in ("shard", "first", "records"))
+        taken = np.stack(
+            [
+                shard, table["start_us"][first_try], np.full(shard.size, TAKE), first, records,
+                table["bytes"][first_try], table["first_arrival_us"][first_try],
+            ]
+        )  # fmt: skip
+        waiting = self._waited(losses, shard, first, records)
+        lost = losses[:, waiting]
+        removals = np.stack([lost[0], lost[1], np.full(lost.shape[1], LOSE), lost[2], lost[3], lost[5], lost[6]])
+        removals = np.concatenate([taken, removals], axis=1)
+        done = table["outcome"] == Outcome.OK
+        settles = np.concatenate(
+            [
+                np.stack([table["end_us"][done], np.full(int(done.sum()), SETTLE), table["records"][done]]),
+                np.stack([losses[1], np.full(losses.shape[1], LOSE), losses[3]]),
+            ],
+            axis=1,
+        )
+        runs = np.stack([table["start_us"], table["end_us"]])
+        self.timeline.add(arrivals, removals, settles, runs)
+        np.maximum.at(self._pointer, removals[0], removals[3] + removals[4])
+        self._note_retries(table, losses)
+
+    def _waited(self, losses: Int64, shard: Int64, first: Int64, records: Int64) -> NDArray[np.bool_]:
+        """Which losses were waiting: those in no batch, known before or now."""
+        number = (losses[0] << SHARD_BITS) + losses[2]
+        waiting = losses[2] >= self._pointer[losses[0]]
+        key = np.sort((shard << SHARD_BITS) + first)
+        if key.size:
+            ends = np.sort((shard << SHARD_BITS) + first + records)
+            batch = np.searchsorted(key, number, "right") - 1
+            waiting &= (batch < 0) | (number >= ends[np.maximum(batch, 0)])
+        return np.asarray(waiting, np.bool_)
+
+    def _note_retries(self, table: Columns, losses: Int64) -> None:
+        """Which shards hold a batch that has failed and is neither processed nor lost."""
+        shard = table["shard"]
+        if shard.size:
+            last = np.flatnonzero(np.concatenate((shard[1:] != shard[:-1], [True])))
+            self._retrying[shard[last]] = table["outcome"][last] != Outcome.OK
+        for number in np.flatnonzero(self._retrying).tolist():
+            mine = losses[0] == number
+            if mine.any() and int((losses[2][mine] + losses[3][mine]).max()) >= self._pointer[number]:
+                self._retrying[number] = False
+
+    def _frontier_us(self) -> int:
+        """Instant before which no invocation that is still to come can have started."""
+        earliest = self.end_us
+        waiting = self._seen - self._pointer
+        last_us = self.runs.last_end_us
+        for shard in np.flatnonzero((waiting > 0) | self._retrying).tolist():
+            at_us = max(int(last_us[shard]), 0)
+            if waiting[shard] > 0:
+                head_us = self._head_us(shard, int(self._pointer[shard]))
+                if not self._retrying[shard]:
+                    at_us = max(at_us, head_us)
+                if self.retention_us is not None:
+                    at_us = min(at_us, head_us + self.retention_us)
+            earliest = min(earliest, at_us)
+        return earliest
+
+    def _head_us(self, shard: int, number: int) -> int:
+        return self.logs[shard].arrival_us(number)
+
+    # -- the end
+
+    def _take_in_flight(self, final: Final) -> None:
+        """First attempts under way at the end have taken their records.
+
+        The engine's tables end with what has ended, so their start is inferred: a shard's next batch
+        starts when the one before has ended and its own last record is there.
+        """
+        rows = []
+        for shard, taken in final.taken.items():
+            first = int(self._pointer[shard])
+            if taken <= first:
+                continue
+            log = self.logs[shard]
+            last_us = log.arrival_us(taken - 1)
+            start_us = max(int(self.runs.last_end_us[shard]), last_us, self.timeline.now_us)
+            events = log.amount("log_events", first, taken)
+            rows.append(
+                (shard, 0, 0, first, taken - first, log.amount("data_bytes", first, taken), events, 0, start_us,
+                 start_us, NEVER_US, 0, 0, Outcome.ERROR, log.arrival_us(first), last_us)
+            )  # fmt: skip
+        if not rows:
+            return
+        table = columns_of(np.array([tuple(map(int, row)) for row in rows], INVOCATION))
+        started = [
+            _with_events(shard, self.logs[shard].pieces(first, first + records))
+            for shard, first, records in zip(
+                *(table[name].tolist() for name in ("shard", "first", "records")), strict=True
+            )
+        ]
+        self._order(table, np.zeros((7, 0), np.int64), Stretches.empty(("bytes",)))
+        self.runs.in_flight(table, Stretches.concatenate(started), final.end_us)
+
+    def _check(self, final: Final) -> None:
+        """Conservation, per shard and at the producer; a violation is an error of kinsim's."""
+        accepted, processed = self.writes.accepted.by_shard, self.runs.counts["processed_records"].by_shard
+        lost = sum((count.by_shard for count in self.lost.values()), np.zeros(self.shards, np.int64))
+        for shard in range(self.shards):
+            books = {
+                "accepted": int(accepted[shard]),
+                "stored": int(self._seen[shard]),
+                "stored by the engine's account": final.accepted.get(shard, 0),
+                "processed": int(processed[shard]),
+                "lost": int(lost[shard]),
+                "waiting": final.waiting.get(shard, 0),
+                "in flight": final.in_flight.get(shard, 0),
+            }
+            somewhere = books["processed"] + books["lost"] + books["waiting"] + books["in flight"]
+            if len({books["accepted"], books["stored"], books["stored by the engine's account"], somewhere}) > 1:
+                raise InternalError(
+                    f"shard {shard} of replication {self.replication} does not conserve records: {books}"
+                )
+        books = {
+            "created": final.created,
+            "accepted": self.writes.accepted.total,
+            "sampled out": final.sampled_out,
+            "dropped": self.writes.dropped.total,
+            "in the producer": final.in_producer,
+        }
+        if books["created"] != sum(books.values()) - books["created"]:
+            raise InternalError(f"the producers of replication {self.replication} do not conserve records: {books}")
+
+    def _keep_rest(self, final: Final) -> None:
+        assert self.kept_records is not None
+        for shard, waiting in final.waiting.items():
+            log = self.logs[shard]
+            end = final.accepted[shard]
+            taken = final.taken[shard]
+            held = final.in_flight.get(shard, 0)
+            if held:
+                self.kept_records.rest(shard, log, taken - held, taken, "in_flight")
+            if waiting:
+                self.kept_records.rest(shard, log, end - waiting, end, "waiting")
+
+
+class _Held:
+    """What was gathered of some windows."""
+
+    def __init__(self, shards: int) -> None:
+        self.rows = 0
+        self.invocations: list[NDArray[np.void]] = []
+        self.losses: list[Int64] = []
+        self.throttles: list[NDArray[np.void]] = []
+        self.writes: list[Writes] = []
+        self.arrivals: list[list[Stretches]] = [[] for _ in range(shards)]
+        self.started: list[list[Stretches]] = [[] for _ in range(shards)]
+        self.retried: list[list[Stretches]] = [[] for _ in range(shards)]
+
+
+def _stretches(shard: int, pieces: Pieces, totals: dict[str, Int64], values: dict[str, Int64]) -> Stretches:
+    return Stretches(
+        np.full(pieces.count.size, shard), pieces.first, pieces.count, pieces.time_us, pieces.step_numerator,
+        pieces.step_offset, pieces.step_denominator, totals, values,
+    )  # fmt: skip
+
+
+def _with_events(shard: int, pieces: Pieces) -> Stretches:
+    return _stretches(shard, pieces, {"log_events": pieces.log_events}, {"lag_us": pieces.lag_us})
+
+
+def _joined(parts: list[list[Stretches]], totals: tuple[str, ...], values: tuple[str, ...]) -> Stretches:
+    """All parts, shard by shard."""
+    every = [part for of_shard in parts for part in of_shard]
+    return Stretches.concatenate(every) if every else Stretches.empty(totals, values)
