@@ -83,8 +83,10 @@ def _is_number(text: str) -> bool:
 class Cells:
     """The cells of a chunk, each column parsed once."""
 
-    def __init__(self, rows: list[list[str]], first_row: int, say: Say) -> None:
+    def __init__(self, rows: list[list[str]], first_row: int, say: Say, known_keys: dict[str, str]) -> None:
+        """*known_keys* holds each key of the file once, so that its rows share the text."""
         self.rows = rows
+        self.known_keys = known_keys
         self.say = say
         self.first_row = first_row
         self.parsed: dict[int, Float64] = {}
@@ -109,15 +111,15 @@ class Cells:
             )
         return np.where((values >= 0) & (values <= LIMITS[role]), values, 0.0) if wrong.size else values
 
-    def keys(self, wanted: Columns) -> list[str] | None:
-        """The partition keys as text."""
+    def keys(self, wanted: Columns) -> list[str] | range | None:
+        """The partition keys as text, or as the range of the rows' numbers."""
         column = wanted.get("key")
         if column is None:
             return None
-        first = self.first_row
         if column.at < 0:
-            return [str(first + at) for at in range(len(self.rows))]
-        keys = [row[column.at] for row in self.rows]
+            return range(self.first_row, self.first_row + len(self.rows))
+        share = self.known_keys.setdefault
+        keys = [share(row[column.at], row[column.at]) for row in self.rows]
         if "" in keys or max(map(len, keys), default=0) > 256:
             for at, key in enumerate(keys):
                 if not 1 <= len(key) <= 256:

@@ -25,8 +25,10 @@ from kinsim.errors import ConfigError, Problem, SettingError
 from kinsim.system.workload.trace import RECORD_KEYS, TraceArrivals, file_trouble
 from kinsim.units import format_duration, parse_duration_us
 
-KEPT_BYTES = 64 << 20
+KEPT_BYTES = 128 << 20
 """Traces up to this size stay in memory."""
+KEY_BYTES = 100
+"""Memory that the text of a key takes."""
 MOST_PROBLEMS = 10_000
 """Problems after which a file is given up."""
 MOST_IN_PERIOD = 10**12
@@ -50,16 +52,17 @@ class Chunk:
     """Data of the row's records together."""
     log_events: Int64 | None = None
     cpu_us: Int64 | None = None
-    key: list[str] | None = None
+    key: list[str] | range | None = None
+    """Partition keys; a range stands for the text of its numbers."""
 
     def __len__(self) -> int:
         return int(self.time_us.size)
 
     @property
     def nbytes(self) -> int:
-        """Memory that the chunk takes."""
+        """Memory that the chunk takes, without the text of its keys."""
         columns = (getattr(self, f.name) for f in fields(self))
-        return sum(100 * len(c) if isinstance(c, list) else getattr(c, "nbytes", 0) for c in columns)
+        return sum(8 * len(c) if isinstance(c, list) else getattr(c, "nbytes", 0) for c in columns)
 
 
 @dataclass
@@ -106,7 +109,7 @@ def _opened(settings: TraceArrivals, path: Path, record_bytes: float | None, cha
     reader = _Reader(settings, path, record_bytes)
     trace = Trace(path)
     kept: list[Chunk] = []
-    kept_bytes, current = 0, (-1, 0)
+    kept_bytes, small, current = 0, True, (-1, 0)
     for chunk in reader.chunks():
         trace.rows = chunk.first_row + len(chunk)
         if len(chunk) and not reader.problems:
@@ -115,10 +118,13 @@ def _opened(settings: TraceArrivals, path: Path, record_bytes: float | None, cha
             current, peak = _busiest_second(chunk, current)
             trace.peak_records = max(trace.peak_records, peak)
         kept_bytes += chunk.nbytes
-        if kept_bytes <= KEPT_BYTES:
+        small = kept_bytes + KEY_BYTES * len(reader.known_keys) <= KEPT_BYTES
+        if small:
             kept.append(chunk)
+        else:
+            kept.clear()
     reader.finish(trace)
-    if kept_bytes <= KEPT_BYTES:
+    if small:
         trace._kept = kept
     trace._read = lambda: _again(_Reader(settings, path, record_bytes))
     return trace
@@ -156,6 +162,7 @@ class _Reader:
         self.smallest_gap_us = 0
         self.common_gap_us = 0
         self.row_period_us = parse_duration_us(settings.row_period_s) if settings.row_period_s else 0
+        self.known_keys: dict[str, str] = {}
         self.count_carry = _Carry(MICRO)
         self.byte_carry = _Carry(MICRO)
         self.size_carry = _Carry(round((record_bytes or 0) * MICRO) or MICRO)
@@ -292,7 +299,7 @@ class _Reader:
 
     def _chunk(self, rows: list[list[str]], wanted: Columns) -> Chunk:
         chunk = Chunk(self.rows, self._times(rows, wanted))
-        cells = Cells(rows, self.rows, self._say)
+        cells = Cells(rows, self.rows, self._say, self.known_keys)
         if self.settings.per_period:
             counts = cells.numbers(wanted, "count")
             amounts = cells.numbers(wanted, "bytes")

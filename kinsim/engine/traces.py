@@ -39,7 +39,8 @@ class TraceDrawer:
         self.trace = trace
         self.key_table: KeyTable | None = KeyTable.of([]) if settings.key is not None else None
         self.fills = filled_columns(settings)
-        self.window_us = window_for(self._peak_rows_per_s(), context.bin_us)
+        binned_us = context.bin_us if settings.shape == "poisson" else 0
+        self.window_us = window_for(self._peak_rows_per_s(), binned_us)
         self.blocks = self._blocks()
         self.open: list[Rows] = []
         """Blocks of rows that later windows need, too."""
@@ -48,14 +49,11 @@ class TraceDrawer:
     def _peak_rows_per_s(self) -> float:
         """Rows in the busiest second, about: what a window's length is chosen by."""
         if not self.settings.per_period:
-            return float(self.trace.peak_records * (1 if self.context.bin_us else self.settings.repeat))
+            return float(self.trace.peak_records)
         period_s = max(self.trace.period_us / 1e6, 1e-3)
-        records_per_s = self.trace.peak_records / period_s
-        return (
-            records_per_s
-            if not self.context.bin_us
-            else min(records_per_s, max(1 / period_s, 1e6 / self.context.bin_us))
-        )
+        if self.settings.shape == "poisson":
+            return self.trace.peak_records / period_s
+        return 1.0 / min(period_s, 60.0)
 
     def window(self, start_us: int, end_us: int) -> Rows:
         """The arrivals of ``[start_us, end_us)``."""
@@ -69,8 +67,6 @@ class TraceDrawer:
         found = [_between(block, start_us, end_us) for block in self.open]
         self.open = [_rest(block, end_us) for block in self.open if _last_us(block) >= end_us]
         rows = Rows.concatenate([each for each in found if len(each)])
-        if not self.context.bin_us:
-            return singles(rows)
         return at_most(cut(rows, min(end_us - start_us, MINUTE_US)), LARGEST_COUNT)
 
     def _blocks(self) -> Iterator[Rows]:
@@ -97,7 +93,7 @@ class TraceDrawer:
             rows.cpu_us = chunk.cpu_us * copies
         if chunk.key is not None and self.key_table is not None:
             number, sizes = self.key_table.number, self.key_table.sizes
-            rows.key = np.fromiter(map(number, chunk.key), np.int64, len(chunk))
+            rows.key = np.fromiter(map(number, map(str, chunk.key)), np.int64, len(chunk))
             rows.key_bytes = np.fromiter((sizes[key] for key in rows.key.tolist()), np.int64, len(chunk)) * copies
         return rows
 

@@ -202,8 +202,8 @@ def _nearest(path: Path) -> str:
     if not folder.is_dir():
         shown = str(folder) if len(str(folder)) <= 200 else str(folder)[:197] + "…"
         return f"the folder {shown} does not exist either"
-    alike = sorted(p.name for p in folder.iterdir() if p.suffix == path.suffix and p.is_file())
+    alike = sorted(p.name for p in folder.iterdir() if path.suffix in ("", p.suffix) and p.is_file())
     if not alike:
-        return f"there is no *{path.suffix} in {folder}"
+        return f"there is no file *{path.suffix} in {folder}"
     shown = ", ".join(alike[:5]) + (f" and {len(alike) - 5} more" if len(alike) > 5 else "")
     return f"there is {shown} in {folder}; the name is relative to the scenario's folder"
