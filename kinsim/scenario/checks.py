@@ -8,6 +8,7 @@ from kinsim import limits as bounds
 from kinsim.errors import Problem, SettingError
 from kinsim.scenario.paths import find, hint_word
 from kinsim.scenario.profiles import Limit, Profile, first_with, value_text
+from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import ADVICE, NOT_YET, UNBUILT, is_off, places
@@ -84,7 +85,9 @@ def _since(document: Node, path: str, since: str) -> str:
 
 def _limits(document: Node, profile: Profile) -> list[Problem]:
     problems = []
-    for path, limit in profile.limits.items():
+    per_mb = scalar_value(document.child("bytes_per_mb"))
+    for path, stated in profile.limits.items():
+        limit = stated.scaled(per_mb) if type(per_mb) is int else stated
         for steps in places(document, path):
             node = document.find(steps)
             if node is None or isinstance(node.value, (dict, list)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 from kinsim import limits
@@ -34,6 +35,15 @@ def read_text(path: Path, what: str = "a scenario") -> str:
     if len(data) > limits.YAML_BYTES:
         raise ConfigError(Problem(file=shown, message=f"{what} has at most {limits.YAML_BYTES / 1e6:.0f} MB"))
     return decode(data, shown)
+
+
+def shown_path(path: Path) -> str:
+    """A file's name for messages: from here, where that is shorter than from the root."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive
+        return str(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def decode(data: bytes, file: str) -> str:

@@ -44,7 +44,7 @@ def _contents(value: Any, base_dir: Path) -> Any:
 
 
 def _file(name: str, base_dir: Path) -> str:
-    for path in (Path(name), base_dir / name):
+    for path in (base_dir / Path(name).expanduser(), Path(name)):
         if path.is_file():
             status = path.stat()
             return _digest(str(path), status.st_mtime_ns, status.st_size)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from kinsim import limits
 from kinsim.errors import ConfigError, Problem, SettingError
 from kinsim.scenario.checks import check
-from kinsim.scenario.files import read_text
+from kinsim.scenario.files import read_text, shown_path
 from kinsim.scenario.model import Scenario
 from kinsim.scenario.names import canonical, canonical_key, converted, renamed_value
 from kinsim.scenario.paths import Setting, canonical_steps, hint_key, root, split, top_keys
@@ -42,7 +42,7 @@ def load(path: str | Path, overrides: Changes = ()) -> Scenario:
 
 def parse(text: str, file: str = "<text>", base_dir: str | Path | None = None, overrides: Changes = ()) -> Scenario:
     """The scenario in *text*; *file* names it in messages, names of files are relative to *base_dir*."""
-    folder = Path(base_dir) if base_dir is not None else Path()
+    folder = Path(os.path.abspath(base_dir if base_dir is not None else "."))
     tree = read_tree(text, file)
     if tree.root.value is None and not tree.problems:
         help = "`kinsim init` writes a scenario to start from"
@@ -152,7 +152,7 @@ def _extended_file(name: Node, tree: Tree, folder: Path, base_dir: Path, above: 
         tree.problems.append(name.mark.problem("too many files extend each other", "extends"))
         return None
     try:
-        inner = read_tree(read_text(path), str(path))
+        inner = read_tree(read_text(path), shown_path(path))
         if inner.root.value is None:
             return Node({})
         part = _expanded(inner, path.parent, base_dir, chain)
@@ -175,7 +175,7 @@ def _moved_files(node: Node, folder: Path, base_dir: Path) -> Node:
     children = {}
     for key, child in node.value.items():
         named = isinstance(child.value, str) and (key == "file" or (key == "profile" and is_path(child.value)))
-        if named and not os.path.isabs(str(child.value)):
+        if named and not os.path.isabs(str(child.value)) and not str(child.value).startswith("~"):
             name = _relative(folder / str(child.value), base_dir)
             children[key] = Node(name, child.mark, child.key, child.origin)
         else:

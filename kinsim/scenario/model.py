@@ -31,6 +31,7 @@ from kinsim.units import (
     Duration,
     Fraction,
     Settings,
+    format_duration,
     parse_bound,
     parse_duration_s,
 )
@@ -240,7 +241,8 @@ class Run(Settings):
     def _shorter(self) -> Self:
         if self.warm_up_s >= self.duration_s:
             raise SettingError(
-                f"the warm-up ({self.warm_up_s:g} s) is not shorter than the run ({self.duration_s:g} s)",
+                f"the warm-up of {format_duration(self.warm_up_s)} is not shorter than the run, "
+                f"{format_duration(self.duration_s)}",
                 help="shorten warm_up or lengthen duration",
                 at=("warm_up",),
             )

@@ -168,7 +168,8 @@ def canonical_steps(path: str) -> Path:
     """The steps of a dotted path under canonical names; raises SettingError where there is no such setting."""
     steps: list[str | int] = []
     setting: Setting | None = root()
-    for step in split(path):
+    given = split(path)
+    for number, step in enumerate(given, 1):
         assert setting is not None
         if isinstance(step, str) and len(steps) < 2:
             section = ".".join(str(each) for each in steps)
@@ -177,7 +178,7 @@ def canonical_steps(path: str) -> Path:
             step = int(step)
         setting = setting.child(step)
         if setting is None:
-            raise _unknown(path, (*steps, step))
+            raise _unknown(path, (*steps, step, *given[number:]))
         steps.append(step)
     return tuple(steps)
 

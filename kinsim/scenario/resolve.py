@@ -23,6 +23,9 @@ ORDER = (
 )  # fmt: skip
 """Order of the sections in what kinsim writes."""
 
+BOUNDS = (("at_most", "at_least"), ("at_least", "at_most"))
+"""Of these only one is given: the later replaces the other."""
+
 REPLACED = {"partition_keys"}
 """Mappings whose keys exclude each other: they replace, as lists do."""
 
@@ -51,6 +54,9 @@ def merge(base: Node, over: Node, key: str | int = "") -> Node:
     if not isinstance(base.value, dict) or not isinstance(over.value, dict) or _replaces(base, over, key):
         return over
     merged = dict(base.value)
+    for one, other in BOUNDS:
+        if one in over.value and other not in over.value:
+            merged.pop(other, None)
     for name, child in over.value.items():
         below = merged.get(name)
         merged[name] = child if below is None else merge(below, child, name)
@@ -70,10 +76,7 @@ def _replaces(base: Node, over: Node, key: str | int) -> bool:
         old, new = base.value.get(name), over.value.get(name)
         if old is not None and new is not None and old.value != new.value:
             return True
-    bounds = {"at_most", "at_least"}
-    return bool(
-        bounds & set(base.value) and bounds & set(over.value) and bounds & set(base.value) != bounds & set(over.value)
-    )
+    return False
 
 
 def assign(root: Node, steps: Sequence[str | int], node: Node) -> Node:

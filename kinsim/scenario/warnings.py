@@ -11,6 +11,7 @@ from kinsim.scenario.arithmetic import Arithmetic, payload_bytes
 from kinsim.scenario.checks import problem_at
 from kinsim.scenario.tree import Path as Steps
 from kinsim.system.workload.modulation import Modulated
+from kinsim.system.workload.trace import TraceArrivals, file_trouble
 from kinsim.units import format_duration
 
 if TYPE_CHECKING:
@@ -261,8 +262,19 @@ def never_seen(known: Arithmetic) -> Iterator[Finding]:
             yield _source(known, name, "arrivals", "first"), f"{text}: it sees no burst", "lengthen run.duration"
 
 
+def traces(known: Arithmetic) -> Iterator[Finding]:
+    """Traces that cannot be read; a run stops there."""
+    scenario = known.scenario
+    for name, source in scenario.workload.sources.items():
+        if isinstance(source.arrivals, TraceArrivals):
+            trouble = file_trouble(source.arrivals.path(scenario.base_dir))
+            if trouble is not None:
+                yield _source(known, name, "arrivals", "file"), *trouble
+
+
 CHECKS: tuple[Callable[[Arithmetic], Iterator[Finding]], ...] = (
     batch_time, stream_capacity, consumer_capacity, backlog, record_size, batch_payload, concurrency, keys, never_seen,
+    traces,
 )  # fmt: skip
 
 

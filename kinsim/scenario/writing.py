@@ -40,8 +40,8 @@ def _moved(node: Node, base_dir: Path, folder: Path) -> Node:
     children = {}
     for key, child in node.value.items():
         named = isinstance(child.value, str) and (key == "file" or (key == "profile" and is_path(child.value)))
-        if named and not os.path.isabs(str(child.value)):
-            name = Path(os.path.relpath(base_dir / str(child.value), folder)).as_posix()
+        if named and not os.path.isabs(str(child.value)) and not str(child.value).startswith("~"):
+            name = Path(os.path.relpath(base_dir / str(child.value), os.path.abspath(folder))).as_posix()
             children[key] = Node(name, child.mark, child.key, child.origin)
         else:
             children[key] = _moved(child, base_dir, folder)

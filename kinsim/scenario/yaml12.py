@@ -25,7 +25,7 @@ _INT = re.compile(r"[-+]?[0-9](?:_?[0-9])*")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9](?:_?[0-9])*|[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?)(?:[eE][-+]?[0-9]+)?")
-_INFINITE = {".inf": 1.0, ".Inf": 1.0, ".INF": 1.0, "+.inf": 1.0, "+.Inf": 1.0, "-.inf": -1.0, "-.Inf": -1.0}
+_INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
 _NAN = {".nan", ".NaN", ".NAN"}
 _CORE = "tag:yaml.org,2002:"
 MOST_DIGITS = 400
@@ -59,8 +59,8 @@ def _number(text: str) -> Scalar:
         return int(text[2:], 8)
     if _HEX.fullmatch(text):
         return int(text[2:], 16)
-    if text in _INFINITE:
-        return _INFINITE[text] * float("inf")
+    if _INFINITE.fullmatch(text):
+        return float("-inf") if text[0] == "-" else float("inf")
     if text in _NAN:
         return float("nan")
     return text

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from kinsim import limits as bounds
 from kinsim import units
 from kinsim.errors import ConfigError, InternalError, Problem
-from kinsim.scenario.files import read_text
+from kinsim.scenario.files import read_text, shown_path
 from kinsim.scenario.tree import Node, Tree, dotted
 from kinsim.scenario.yaml12 import read_tree
 
@@ -71,6 +71,12 @@ class Limit:
     def parse(self, value: Any) -> float:
         """*value* as a number in SI; raises SettingError."""
         return float(_PARSERS[self.kind](value))
+
+    def scaled(self, bytes_per_mb: int) -> Limit:
+        """The range, where AWS's "MB" has so many bytes."""
+        if self.aws_mb is None or bytes_per_mb == MIB:
+            return self
+        return replace(self, low=round(self.aws_mb * bytes_per_mb), high=round(self.aws_mb * bytes_per_mb))
 
     @property
     def text(self) -> str:
@@ -236,7 +242,7 @@ def load_profile(name_or_path: str | Path, base_dir: Path | None = None) -> Prof
             Problem(message=message, help=f"{hint}allowed: {', '.join(BUNDLED)}, or the path of a YAML file")
         )
     path = Path(name) if base_dir is None else base_dir / name
-    return _read(read_tree(read_text(path, "a profile"), str(path)), path, ())
+    return _read(read_tree(read_text(path, "a profile"), shown_path(path)), path, ())
 
 
 @lru_cache(maxsize=8)
@@ -295,7 +301,7 @@ def _base(tree: Tree, extends: Node, path: Path, above: tuple[Path, ...]) -> Pro
     if not is_path(name):
         help = f"allowed: {', '.join(BUNDLED)}, or the path of a YAML file"
         raise ConfigError(extends.mark.problem(f"unknown profile {name!r}", "extends", help))
-    return _read(read_tree(read_text(other, "a profile"), str(other)), other, (*above, path.resolve()))
+    return _read(read_tree(read_text(other, "a profile"), shown_path(other)), other, (*above, path.resolve()))
 
 
 class _Reader:
