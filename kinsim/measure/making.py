@@ -93,7 +93,7 @@ class _Making:
             distributions={name: samples[name].distribution(UNITS.get(name, 1e6)) for name in PICTURED},
             relative_error={name: error for name, error in errors.items() if error},
             tables=tables,
-            fit=tuple(float(x) for x in recorder.runs.fit),
+            facts=self.facts(),
             stuck_shards=tuple(_id(final, number) for number in final.stuck_shards),
         )
 
@@ -355,6 +355,26 @@ class _Making:
         values = late.values(statistic, max(1, late.count.size))
         return float(values[0]) if values.size and not np.isnan(values[0]) else None
 
+    def facts(self) -> dict[str, float]:
+        """Numbers for the sentences of the verdict."""
+        recorder, n = self.recorder, self.minutes
+        writes = recorder.writes
+        offered = writes.accepted.minutes_until(n) + writes.rejected.minutes_until(n)
+        rate = offered / (self.lengths_us() / 1e6)
+        busy = recorder.timeline.concurrency.minutes.averages(self.end_us) >= 0.95 * recorder.shards
+        start, length = longest_run(busy)
+        shares = self.busy_shares()
+        return {
+            "mean_records_per_s": self.final.created / (recorder.duration_us / 1e6),
+            "peak_records_per_s": float(rate.max()),
+            "peak_at_s": float(np.argmax(rate) * 60),
+            "all_busy_from_s": float(start * 60),
+            "all_busy_s": float(length * 60),
+            "busiest_shard": float(np.argmax(shares)),
+            "busiest_share": float(shares.max()),
+            "most_written_shard": float(np.argmax(writes.by_shard.integral)),
+        }
+
     # -- for figures
 
     def curves(self) -> dict[str, NDArray[Any]]:
@@ -409,6 +429,20 @@ class _Making:
             use = _wide(writes.shard_use, periods, 0.0) / np.ceil(seconds)
             found["shard_write_utilization"] = use.astype(np.float32)
         return found
+
+
+def longest_run(flags: NDArray[np.bool_]) -> tuple[int, int]:
+    """Start and length of the longest run of true values.
+
+    >>> longest_run(np.array([True, False, True, True, False]))
+    (2, 2)
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    if not edges.size:
+        return 0, 0
+    lengths = edges[1::2] - edges[::2]
+    longest = int(np.argmax(lengths))
+    return int(edges[::2][longest]), int(lengths[longest])
 
 
 def _utilization(shares: Floats) -> Statistics:

@@ -44,15 +44,15 @@ class ReplicationResult:
     slo_values: dict[str, float | None]
     cost: dict[str, float]
     curves: dict[str, NDArray[Any]]
-    """Per minute, for figures; see `kinsim.measure.curves`."""
+    """By minute (and by shard and period), for figures; NaN where there is no data point."""
     distributions: dict[str, tuple[Floats, Floats]]
     """Of samples: upper values and the share up to each, coarsely, for pictures."""
     relative_error: dict[str, float]
     """Largest relative error of the percentiles that come from histograms."""
     tables: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
     """`invocations` and `records` where they were kept."""
-    fit: tuple[float, ...] = ()
-    """Of successful invocations: number, sums of records, seconds, records squared, records times seconds."""
+    facts: dict[str, float] = field(default_factory=dict)
+    """What the sentences of a verdict are made of: peaks and the longest time with all shards busy."""
     stuck_shards: tuple[str, ...] = ()
 
     @property
@@ -75,6 +75,20 @@ class ReplicationResult:
         import pandas as pd
 
         return pd.DataFrame(self.timeseries if name == "timeseries" else self.tables[name])
+
+    def numbers(self) -> dict[str, Any]:
+        """What a summary over replications is made of, as plain data for JSON."""
+        return {
+            "replication": self.replication,
+            "metrics": self.metrics,
+            "per_shard": self.per_shard,
+            "shards": self.shards,
+            "slo_values": self.slo_values,
+            "cost": self.cost,
+            "relative_error": self.relative_error,
+            "facts": self.facts,
+            "stuck_shards": list(self.stuck_shards),
+        }
 
     def digest(self) -> str:
         """SHA-256 of every number: equal for equal results, on any worker."""

@@ -75,8 +75,6 @@ class RunSide:
         self.billed_us = 0
         self.shard_period_us = shard_period_us
         self.shard_age = np.full((shards, max(1, minutes * MINUTE_US // shard_period_us)), -1.0, np.float32)
-        self.fit = np.zeros(5)
-        """Of successful invocations: number, sums of records, time, records squared, records times time."""
         self._one_event_each = True
 
     def add(self, table: Columns, started: Stretches, retried: Stretches) -> None:
@@ -124,8 +122,6 @@ class RunSide:
         busy = table["end_us"] - start_us
         self.busy_us += np.bincount(shard, busy, self.shards)
         np.maximum.at(self.last_end_us, shard, table["end_us"])
-        k, d = records[done].astype(np.float64), table["duration_us"][done] * 1e-6
-        self.fit += (k.size, k.sum(), d.sum(), np.dot(k, k), np.dot(k, d))
 
     def _invocations(self, table: Columns) -> None:
         shard, start_us, duration_us = table["shard"], table["start_us"], table["duration_us"]
