@@ -202,7 +202,8 @@ def _form(value: Any) -> str:
         forms = [FORMS[key] for key in value if key in FORMS]
         return "prefix" if "prefix" in forms else forms[0] if forms else "none"
     by_class: dict[type, str] = {
-        ListedKeys: "list", CountedKeys: "count", PrefixedKeys: "prefix", ExplicitHashKeys: "explicit", RandomKeys: "random",
+        ListedKeys: "list", CountedKeys: "count", PrefixedKeys: "prefix",
+        ExplicitHashKeys: "explicit", RandomKeys: "random",
     }  # fmt: skip
     return by_class.get(type(value), "name")
 
@@ -283,6 +284,8 @@ class KeyTable:
 
     def __post_init__(self) -> None:
         self._number = {name: number for number, name in enumerate(self.names)}
+        self._known: tuple[NDArray[np.int64], NDArray[np.uint64]] | None = None
+        self._alias: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -300,16 +303,54 @@ class KeyTable:
     @property
     def key_bytes(self) -> NDArray[np.int64]:
         """Bytes of each key."""
-        return np.array(self.sizes, np.int64)
+        return self._arrays()[0]
 
     @property
     def high(self) -> NDArray[np.uint64]:
         """Upper 64 bits of each key's hash."""
-        return np.array([h >> 64 for h in self.hashes], np.uint64)
+        return self._arrays()[1]
+
+    def _arrays(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        if self._known is None or self._known[0].size < len(self.hashes):
+            self._known = np.array(self.sizes, np.int64), np.array([h >> 64 for h in self.hashes], np.uint64)
+        return self._known
+
+    def draw(self, u: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Numbers of the keys that uniform numbers in [0, 1) choose by weight (Walker's alias method).
+
+        >>> KeyTable.of(["a", "b"], np.array([0.75, 0.25])).draw(np.array([0.1, 0.6, 0.8])).tolist()
+        [0, 1, 0]
+        """
+        if self._alias is None:
+            weights = np.full(len(self), 1.0 / len(self)) if self.weights is None else self.weights
+            self._alias = _aliases(weights)
+        stay, other = self._alias
+        scaled = u * stay.size
+        slot = scaled.astype(np.int64)
+        np.minimum(slot, stay.size - 1, out=slot)
+        scaled -= slot
+        return np.where(scaled < stay[slot], slot, other[slot])
 
     def shards(self, starts: Sequence[int]) -> NDArray[np.int64]:
         """For each key the position of the range that takes it; *starts* ascend from 0."""
         return np.array([range_of(h, starts) for h in self.hashes], np.int64)
+
+
+def _aliases(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """For each slot of equal size the share that its own key keeps, and the key that has the rest."""
+    stay = (weights / weights.sum() * weights.size).tolist()
+    other = list(range(len(stay)))
+    small = [at for at, each in enumerate(stay) if each < 1.0]
+    large = [at for at, each in enumerate(stay) if each >= 1.0]
+    while small and large:
+        low, high = small.pop(), large[-1]
+        other[low] = high
+        stay[high] -= 1.0 - stay[low]
+        if stay[high] < 1.0:
+            small.append(large.pop())
+    for at in small + large:
+        stay[at] = 1.0
+    return np.array(stay), np.array(other, np.int64)
 
 
 def key_table(keys: Any, generator: np.random.Generator) -> KeyTable | None:
