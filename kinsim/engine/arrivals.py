@@ -98,6 +98,13 @@ class Context:
         """Random numbers for one thing of this source."""
         return generator(self.seed, self.replication, purpose, self.name, *entity)
 
+    @property
+    def records_differ(self) -> bool:
+        """Whether records have sizes, log events or work of their own, so that each is a row."""
+        source = self.source
+        spreads = (source.record_size_bytes, source.log_events_per_record, source.work_s)
+        return not self.bin_us and any(spread.constant is None for spread in spreads)
+
     def key(self, purpose: Purpose) -> int:
         """Address of counter-based draws of this source."""
         return address_key(self.seed, self.replication, purpose, self.name)
@@ -341,7 +348,8 @@ def group_key_bytes(rows: Rows, table: KeyTable) -> Int64:
     if int(sizes.min()) == int(sizes.max()):
         return np.asarray(rows.count * int(sizes[0]))
     if table.weights is not None:
-        return np.floor(rows.count * float((sizes * table.weights).sum()) + 0.5).astype(np.int64)
+        mean = float((sizes * table.weights).sum())
+        return np.asarray(np.floor(rows.count * mean + 0.5), np.int64)
     total = np.concatenate(([0], np.cumsum(np.concatenate([sizes, sizes]))))
     first, rest = rows.index % sizes.size, rows.count % sizes.size
     return np.asarray(rows.count // sizes.size * int(sizes.sum()) + total[first + rest] - total[first], np.int64)

@@ -335,7 +335,8 @@ class BurstDrawer:
         model = context.source.arrivals
         assert isinstance(model, BurstArrivals)
         self.context = context
-        self.window_us = window_for(max(1.0, model.size.mean) / model.every_s.mean)
+        together = model.spread_s == 0 and not context.records_differ
+        self.window_us = window_for((1.0 if together else max(1.0, model.size.mean)) / model.every_s.mean)
         self.spread_us = microseconds(model.spread_s)
         self.even = model.spacing == "even"
         self.size = model.size

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,11 @@ from kinsim.engine.tables import Int64, Rows
 from kinsim.system.partition_keys import EVEN, GROUP_DRAWN, GROUP_IN_TURN, HASH_SPACE, RANDOM, KeyTable
 
 WORD = 1 << 64
-ONE_BY_ONE = 16
+ONE_BY_ONE = 4
 """Up to this many records of a row are placed one by one instead of halving further."""
 
-COUNTED = 1 << 15
-"""Up to this many records a binomial share is counted from as many random bits; above, it is inverted."""
+LARGEST_POWER = 20
+"""Binomial shares are put together from shares of 2^0 to 2^20 records."""
 
 BUCKETS = 1 << 16
 
@@ -154,34 +155,46 @@ def _place_one_by_one(
 def halves(key: int, row_words: UInt64, counts: Int64) -> Int64:
     """For each row a draw from Binomial(count, 1/2), addressed by the row's bits.
 
-    Exact: the number of ones among *count* random bits; above `COUNTED` by inversion of the distribution.
+    The count is a sum of powers of two, and so is the draw: ones among random bits for the small ones, inversion of
+    the distribution for the others.
+
+    >>> drawn = halves(3, np.arange(4, dtype=np.uint64), np.array([0, 1, 50, 100_000]))
+    >>> drawn.tolist()
+    [0, 1, 25, 50052]
     """
-    result = np.zeros(counts.size, np.int64)
-    large = counts > COUNTED
-    if large.any():
-        u = ((words(key, row_words[large]) >> np.uint64(11)).astype(np.float64) + 0.5) / (1 << 53)
-        n = counts[large].astype(np.float64)
-        result[large] = np.clip(np.ceil(special.bdtrik(u, n, 0.5)), 0, n).astype(np.int64)
-    small = np.flatnonzero(~large)
-    needed = -(-counts[small] // 64)
-    for part in _parts(needed):
-        rows, taken = small[part], needed[part]
-        which = np.repeat(rows, taken)
-        number = np.arange(which.size) - np.repeat(np.cumsum(taken) - taken, taken)
-        bits = words(key, row_words[which] + number.astype(np.uint64) * np.uint64(0xA0761D6478BD642F))
-        used = np.minimum(counts[which] - 64 * number, 64).astype(np.uint64)
-        ones = np.bitwise_count(bits >> (np.uint64(64) - used)).astype(np.int64)
-        result[rows] = np.add.reduceat(ones, np.cumsum(taken) - taken)
-    return result
+    used = (counts & 63).astype(np.uint64)
+    bits = words(key, row_words)
+    ones = np.bitwise_count((bits >> np.uint64(1)) >> (np.uint64(63) - used)).astype(np.int64)
+    most = int(counts.max())
+    for power in range(6, LARGEST_POWER + 1):
+        if most < 1 << power:
+            break
+        times = counts >> power if power == LARGEST_POWER else (counts >> power) & 1
+        for repeat in range(int(times.max())):
+            rows = np.flatnonzero(times > repeat)
+            drawn = words(key + (repeat << 8) + power, row_words[rows] ^ np.uint64(0xA0761D6478BD642F))
+            ones[rows] += _ones_of_power(power, drawn)
+    return ones
 
 
-def _parts(sizes: Int64, most: int = 1 << 20) -> list[Index]:
-    """Places whose *sizes* add up to about *most* each; those of size 0 are left out."""
-    some = np.flatnonzero(sizes > 0)
-    if not some.size:
-        return []
-    group = np.cumsum(sizes[some]) // most
-    return np.split(some, np.flatnonzero(np.diff(group)) + 1)
+def _ones_of_power(power: int, drawn: UInt64) -> Int64:
+    """Ones among 2^power random bits, one draw for each word."""
+    if power == 6:
+        return np.bitwise_count(drawn).astype(np.int64)
+    first, total = _binomial_table(power)
+    u = (drawn >> np.uint64(11)).astype(np.float64) / (1 << 53)
+    return first + total.searchsorted(u, "right").astype(np.int64)
+
+
+@cache
+def _binomial_table(power: int) -> tuple[int, NDArray[np.float64]]:
+    """Smallest value and cumulated distribution of Binomial(2^power, 1/2) within ten standard deviations."""
+    n = 1 << power
+    reach = int(5 * np.sqrt(n)) + 1
+    values = np.arange(max(0, n // 2 - reach), min(n, n // 2 + reach) + 1)
+    log_chance = special.gammaln(n + 1) - special.gammaln(values + 1) - special.gammaln(n - values + 1) - n * np.log(2)
+    total = np.cumsum(np.exp(log_chance))
+    return int(values[0]), total[:-1] / total[-1]
 
 
 # -- the splitter --------------------------------------------------------------------------------------------
