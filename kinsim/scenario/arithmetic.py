@@ -32,6 +32,8 @@ class Load:
     name: str
     rate_per_s: float | None
     """Records per second over the run."""
+    usual_per_s: float | None
+    """The same without incidents."""
     peak_per_s: float | None
     """Highest rate; infinite where records come at once."""
     data_bytes: float
@@ -56,6 +58,7 @@ def load_of(name: str, source: Source, scenario: Scenario) -> Load:
     return Load(
         name=name,
         rate_per_s=mean_rate_per_s(source, scenario.run.duration_s),
+        usual_per_s=mean_rate_per_s(source),
         peak_per_s=peak_rate_per_s(source),
         data_bytes=source.record_size_bytes.mean,
         key_bytes=mean_key_bytes(source.partition_keys),
@@ -77,6 +80,7 @@ def _flow_logs(name: str, source: Source, flow: VpcFlowLogsArrivals, scenario: S
     return Load(
         name=name,
         rate_per_s=rate,
+        usual_per_s=rate,
         peak_per_s=rate if flow.phase == "random" else at_once,
         data_bytes=float(gzip_bytes(round(events), plan.gzip_fixed, plan.gzip_per_event)),
         key_bytes=float(mean_key_bytes(source.partition_keys)),

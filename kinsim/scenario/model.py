@@ -171,7 +171,7 @@ def _metric_hint(metric: str) -> str:
 
 
 class CostSettings(Settings):
-    """How the bill is made up."""
+    """Prices and hours of the monthly bill."""
 
     free_tier: bool = Field(default=False, description="Whether the monthly free tier is taken off.", examples=[False])
     prices: dict[str, float] = Field(
@@ -183,7 +183,7 @@ class CostSettings(Settings):
 
 
 class Run(Settings):
-    """How long and how often to simulate."""
+    """Length, repetitions and seed of a simulation."""
 
     duration_s: Duration = Field(
         alias="duration", description="Length of the run; arrivals stop then.", examples=["24h"], gt=0

@@ -37,6 +37,9 @@ SECTION_OF = {
     "Run": "run",
 }
 ONLY_YOU_KNOW = {"interfaces", "lines_per_interface", "model"}
+BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+"""Bounds that stand beside a number which may also be text."""
+
 _DROPPED = {"title", "discriminator"}
 _LONG = re.compile(r"(?:kinsim__system__distributions__)?(Mixture|Part|[A-Z][a-z]+)_Annotated_.*?(\d*)$")
 
@@ -132,6 +135,11 @@ def _tidy(value: Any, names: dict[str, str], in_properties: bool = False) -> Any
     if isinstance(tidied.get("$ref"), str):
         reference = {"$ref": "#/definitions/" + names[tidied.pop("$ref").rpartition("/")[2]]}
         return {**tidied, "allOf": [reference]} if tidied else reference
+    for bound in [bound for bound in BOUNDS if bound in tidied]:
+        limit = tidied.pop(bound)
+        for branch in tidied.get("anyOf", []):
+            if branch.get("type") in ("number", "integer"):
+                branch[BOUNDS[bound]] = limit
     if {"type": "null"} in tidied.get("anyOf", []):
         tidied["anyOf"].append({"enum": ["none", "unlimited"]})
     return tidied

@@ -149,11 +149,13 @@ def backlog(known: Arithmetic) -> Iterator[Finding]:
                 ),
                 "keep records longer (stream.retention_period), add shards, or make batches faster",
             )
+    usual = {load.name: load.usual_per_s or 0.0 for load in known.loads}
     for name, source in known.scenario.workload.sources.items():
         if not isinstance(source.arrivals, Modulated):
             continue
         for number, incident in enumerate(source.arrivals.bursts):
-            waiting = (rate * incident.factor - speed) * incident.duration_s
+            rest = sum(usual[other] for other in usual if other != name)
+            waiting = (rest + usual[name] * incident.factor - speed) * incident.duration_s
             if waiting / speed >= retention:
                 yield (
                     _source(known, name, "arrivals", "bursts", number),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table of mistakes)
 """What is wrong with a file: each mistake at its place, with what is allowed and what to try, all at once."""
 
 from __future__ import annotations
@@ -91,7 +92,12 @@ def test_a_shouted_mistake_is_told_once(good, problems):
 
 
 def test_everything_at_once_in_order_of_lines(good, problems):
-    text = good.replace("10/s", "10 MB").replace("shard_count", "shard_cuont").replace("60s", "1:00").replace("1 kB", "-1 kB")
+    text = (
+        good.replace("10/s", "10 MB")
+        .replace("shard_count", "shard_cuont")
+        .replace("60s", "1:00")
+        .replace("1 kB", "-1 kB")
+    )
     assert [each.path for each in problems(text)] == [
         "workload.arrivals.rate", "workload.record_size", "stream.shard_cuont", "function.timeout",
     ]  # fmt: skip
@@ -103,7 +109,9 @@ def test_everything_at_once_in_order_of_lines(good, problems):
 def test_a_feature_of_later_years_names_the_profile_that_has_it(good, problems):
     (found,) = problems(good.replace("batch_size: 100", "parallelization_factor: 2"))
     assert found.message == "got 2, but profile aws-2017 has no ParallelizationFactor"
-    assert found.help.startswith("since 2019-11-25, in profile aws-2026; set `profile: aws-2026` (line 3) or remove this line")
+    assert found.help.startswith(
+        "since 2019-11-25, in profile aws-2026; set `profile: aws-2026` (line 3) or remove this line"
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,9 +273,11 @@ def test_files_that_cannot_be_read(tmp_path):
         with pytest.raises(ConfigError) as told:
             load(tmp_path / name)
         assert says in str(told.value), name
-    assert "inner.yaml" in str(pytest.raises(ConfigError, load, tmp_path / "folder").value)
+    with pytest.raises(ConfigError, match=r"inner\.yaml"):
+        load(tmp_path / "folder")
     (tmp_path / "scenario.yaml").write_text("")
-    assert "did you mean 'scenario.yaml'?" in str(pytest.raises(ConfigError, load, tmp_path / "scenaro.yaml").value)
+    with pytest.raises(ConfigError, match=r"did you mean 'scenario\.yaml'\?"):
+        load(tmp_path / "scenaro.yaml")
 
 
 @pytest.mark.parametrize(
@@ -296,7 +306,7 @@ def test_a_file_of_fifty_megabytes_is_not_read(tmp_path):
     file = tmp_path / "f.yaml"
     with file.open("wb") as stream:
         stream.truncate(50_000_000)
-    with pytest.raises(ConfigError, match="50.0 MB"):
+    with pytest.raises(ConfigError, match=r"50\.0 MB"):
         load(file)
 
 
