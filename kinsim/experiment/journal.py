@@ -19,6 +19,9 @@ from kinsim.errors import ResultError
 FORMAT_VERSION: Final = "1.0"
 """A major step is one that older readers cannot read."""
 
+LOCK_S: Final = 0.5
+"""How long to wait for another process that is reading."""
+
 DONE: Final = "done"
 FAILED: Final = "failed"
 
@@ -35,6 +38,10 @@ CREATE TABLE IF NOT EXISTS points (
 Json = dict[str, Any]
 
 
+class DamagedJournal(ResultError):
+    """The file is no journal, or part of it is lost."""
+
+
 class Journal:
     """Results of a sweep by point and replication; with no path, in a temporary file that ends with the process.
 
@@ -47,10 +54,12 @@ class Journal:
     ({'p1': 'done'}, [{'age': 0.1}])
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, write: bool = True) -> None:
+        """Open the journal at *path*; to *write* it is open to one at a time, and made where it is not there."""
         self.path = path
+        self._write = write
         with _explained(path):
-            self._db = sqlite3.connect("" if path is None else path, isolation_level=None, timeout=2.0)
+            self._db = sqlite3.connect("" if path is None else path, isolation_level=None, timeout=LOCK_S)
             try:
                 self._prepare()
             except BaseException:
@@ -58,6 +67,10 @@ class Journal:
                 raise
 
     def _prepare(self) -> None:
+        if not self._write:
+            self._db.execute("PRAGMA query_only=1")
+            self._db.execute("SELECT COUNT(*) FROM meta").fetchone()
+            return
         self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         mode = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         # Without a write-ahead log (a network file system) only a full sync is safe.
@@ -187,7 +200,8 @@ class Journal:
     def close(self) -> None:
         """Leave one file behind, without a write-ahead log beside it."""
         try:
-            self._db.execute("PRAGMA journal_mode=DELETE")
+            if self._write:
+                self._db.execute("PRAGMA journal_mode=DELETE")
         except sqlite3.Error:  # a full disk: the log stays, and the next opening reads it
             pass
         finally:
@@ -217,4 +231,4 @@ def _explained(path: Path | None) -> Iterator[None]:
             raise ResultError(f"{name}: the disk is full; what was finished is kept, start again to go on") from error
         if "unable to open" in text or "readonly" in text or "read-only" in text:
             raise ResultError(f"{name}: cannot be written; check the folder and its permissions") from error
-        raise ResultError(f"{name}: not a readable journal ({text}); use --fresh to compute it again") from error
+        raise DamagedJournal(f"{name}: not a readable journal ({text}); use --fresh to compute it again") from error

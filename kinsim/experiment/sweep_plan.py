@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from kinsim.engine.arrivals import arrivals_key
 from kinsim.errors import ConfigError, Problem
 from kinsim.experiment.axes import LABEL, Point, shown
 from kinsim.experiment.sweep_file import load_sweep_file, sweep_of_axes
@@ -404,6 +405,4 @@ class Findings:
 
 def draws_of(scenario: Scenario) -> str:
     """A text that is equal for scenarios that see the same arrivals."""
-    document = scenario.document
-    parts = [document.get("workload"), document.get("producer"), document.get("run", {}).get("seed")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(arrivals_key(scenario, 0).encode()).hexdigest()[:ID_DIGITS]

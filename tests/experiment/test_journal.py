@@ -111,6 +111,19 @@ def test_two_sweeps_cannot_write_to_one_journal(path: Path) -> None:
     Journal(path).close()
 
 
+def test_any_number_may_read_what_nobody_writes(path: Path) -> None:
+    writer = Journal(path)
+    writer.set_plan({"name": "s"}, [("p", {})])
+    with pytest.raises(ResultError, match="another sweep is writing"):
+        Journal(path, write=False)
+    writer.close()
+    readers = [Journal(path, write=False) for _ in range(3)]
+    assert [reader.description() for reader in readers] == [{"name": "s"}] * 3
+    Journal(path).close()
+    with pytest.raises(ResultError), readers[0].commit():
+        readers[0].add_point("p", DONE, {})
+
+
 def test_a_file_that_is_no_journal_is_refused(path: Path) -> None:
     path.write_bytes(b"kinsim: 1\n" * 200)
     with pytest.raises(ResultError, match="not a readable journal"):
