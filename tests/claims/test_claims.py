@@ -107,8 +107,13 @@ def test_c9_a_hundred_records_of_ten_thousand_events_time_out_at_128_mb(claim):
     scenario = claim("C09-log-events")
     said = " ".join(str(warning) for warning in scenario.warnings)
     assert "3,333" in said or "3333" in said  # log events a second that a full batch needs to end in time
-    result = scenario.run()
-    assert result["timeouts"]["sum"] == result["invocations"]["sum"] > 5
+    result = scenario.run(keep=("invocations",))
+    assert result["rejected_records"]["sum"] == 0
+    assert result["timeouts"]["sum"] > 5
+    # 300 s at a fourteenth of a vCPU are 42.8 records of 10,000 events
+    late = result.invocations.outcome == "timeout"
+    assert (result.invocations.records[late] >= 43).all()
+    assert (result.invocations.records[~late] <= 42).all()
     # a million events of 0.05 ms take 700 s at a fourteenth of a vCPU, 175 s at four times as much
     assert claim("C09-log-events", {"function.memory_size": "512 MB"}).run()["timeouts"]["sum"] == 0
     assert claim("C09-log-events", {"event_source_mapping.batch_size": 40}).run()["timeouts"]["sum"] == 0

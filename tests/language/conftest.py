@@ -25,10 +25,10 @@ def load(tmp_path: Path) -> Callable[[str], Any]:
 
 @pytest.fixture
 def run(load: Callable[[str], Any]) -> Callable[..., Any]:
-    """The result of the scenario in *text*, with everything kept."""
+    """The result of the scenario in *text*, one replication with everything kept."""
 
     def simulate(text: str, **options: Any) -> Any:
-        return load(text).run(**{"keep": ("invocations", "records"), **options})
+        return load(text).run(**{"replications": 1, "keep": ("invocations", "records"), **options})
 
     return simulate
 

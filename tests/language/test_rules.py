@@ -379,7 +379,7 @@ def test_rule_18_everything_offered_is_somewhere(run):
     result = run("""
 kinsim: 1
 profile: ideal
-workload: {arrivals: {model: bursts, every: 60s, size: 3_000, spread: 1s}, record_size: 200 B}
+workload: {arrivals: {model: bursts, every: 60s, size: 3_000, spread: 200ms}, record_size: 200 B}
 producer: {model: sdk, batch_size: 100, retry: {mode: legacy, max_attempts: 3}}
 stream: {shard_count: 2, retention_period: 120s, write_limiter: token_bucket}
 event_source_mapping: {batch_size: 100}

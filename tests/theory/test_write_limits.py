@@ -1,5 +1,6 @@
 """What a shard accepts (cases T19 to T21)."""
 
+import numpy as np
 import pytest
 from pytest import approx
 
@@ -20,8 +21,7 @@ def test_t19_a_mebibyte_a_second_is_512_records_of_2_kib(simulate):
 def test_t19_a_million_bytes_a_second_is_488_records_of_2_kib(simulate):
     """case:T19: 488.28 a second from a bucket, whose first fill is a second's worth."""
     run = simulate("T19-throttle-bytes", {"stream.write_limiter": "token_bucket", "stream.write_limit_bytes": "1MB"})
-    at_the_start = 1_048_576 // 2_048
-    assert run["accepted_records"]["sum"] == approx(488.28125 * 600 + at_the_start, abs=1)
+    assert run["accepted_records"]["sum"] == approx(488.28125 * (600 + 1), abs=1)
 
 
 def rejected_share(metrics):
@@ -39,14 +39,30 @@ def test_t20_poisson_arrivals_against_a_limit_per_clock_second(replicate, rate, 
     run.agrees_by("rejected share", rejected_share, expected, relative_error=0.25 if rate == 900 else 0.01)
 
 
-def rejected_share_after(warm_up_s):
-    """Share rejected of what was offered after the bucket, full at first, has forgotten its start."""
+def rejected_share_after_warm_up(replication):
+    """Of what came after 20 minutes, when the bucket, full at first, has forgotten its start."""
+    series = replication.frame("timeseries")
+    late = series[(series.Timestamp >= 1_200) & (series.Statistic == "Sum")]
+    rejected = late.Value[late.MetricName == "rejected_records"].sum()
+    return rejected / (rejected + late.Value[late.MetricName == "accepted_records"].sum())
 
-    def share(replication):
-        series = replication.frame("timeseries") if hasattr(replication, "frame") else replication.timeseries
-        late = series[(series.Timestamp >= warm_up_s) & (series.Statistic == "Sum")]
-        rejected = late.Value[late.MetricName == "rejected_records"].sum()
-        accepted = late.Value[late.MetricName == "accepted_records"].sum()
-        return rejected / (rejected + accepted)
 
-    return share
+@pytest.mark.stochastic
+@pytest.mark.parametrize(
+    ("bucket", "rate", "expected", "duration"),
+    [
+        (1_000, 1_000, 5.000833e-04, "7_200s"),
+        (1_000, 1_100, 0.090909, "1_800s"),
+        (100, 1_000, 0.005008, "1_800s"),
+    ],
+)
+def test_t21_poisson_arrivals_against_a_token_bucket(simulate, bucket, rate, expected, duration):
+    """case:T21, 3 standard errors of 30 replications: false-alarm rate 0.55 % each."""
+    run = simulate(
+        "T21-throttle-token-bucket",
+        {"stream.write_burst_records": bucket, "workload.arrivals.rate": f"{rate}/s", "run.duration": duration},
+    )
+    shares = np.array([rejected_share_after_warm_up(replication) for replication in run.replications])
+    error = shares.std(ddof=1) / len(shares) ** 0.5
+    assert error <= 0.15 * expected  # the rare rejections of the large bucket at its limit come in clusters
+    assert abs(shares.mean() - expected) <= 3 * error
