@@ -7,7 +7,7 @@ from typing import Any
 from kinsim import limits as bounds
 from kinsim.errors import Problem, SettingError
 from kinsim.scenario.paths import find, hint_word
-from kinsim.scenario.profiles import Limit, Profile, first_with, value_text
+from kinsim.scenario.profiles import BUNDLED, Limit, Profile, first_with, load_profile, value_text
 from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
@@ -73,11 +73,10 @@ def _features(document: Node, profile: Profile) -> list[Problem]:
 
 def _since(document: Node, path: str, since: str) -> str:
     first = first_with(path)
-    line = document.child("profile")
-    where = f" (line {line.mark.line})" if line is not None and line.mark.line else ""
     help = f"since {since}"
     if first is not None:
-        help += f", in profile {first.name}; set `profile: {first.name}`{where} or remove this line"
+        set_it = f"set `profile: {first.name}`{_profile_line(document)}"
+        help += f", in profile {first.name}; {set_it} or remove this line"
     if path in UNBUILT:
         help += f"; it {NOT_YET} either"
     return help
@@ -94,9 +93,8 @@ def _limits(document: Node, profile: Profile) -> list[Problem]:
                 continue
             message = _outside(node.value, limit, path)
             if message:
-                problems.append(
-                    problem_at(document, steps, f"got {_shown(node.value)}, {message}", _who(profile, limit))
-                )
+                help = _who(profile, limit) + _elsewhere(document, path, node.value)
+                problems.append(problem_at(document, steps, f"got {_shown(node.value)}, {message}", help))
     return problems
 
 
@@ -124,6 +122,20 @@ def _outside(value: Any, limit: Limit, path: str) -> str:
 def _who(profile: Profile, limit: Limit) -> str:
     note = f", {limit.note}" if limit.note else ""
     return f"profile {profile.name} accepts {limit.text} ({limit.source}, {limit.date}{note})"
+
+
+def _elsewhere(document: Node, path: str, value: Any) -> str:
+    """Which profile of AWS accepts the value that this one does not."""
+    for name in BUNDLED:
+        limit = load_profile(name).limits.get(path)
+        if limit is not None and not _outside(value, limit, path):
+            return f"; profile {name} accepts it: set `profile: {name}`{_profile_line(document)}"
+    return ""
+
+
+def _profile_line(document: Node) -> str:
+    line = document.child("profile")
+    return f" (line {line.mark.line})" if line is not None and line.mark.line else ""
 
 
 def _unbuilt(document: Node) -> list[Problem]:

@@ -37,7 +37,7 @@ from kinsim.scenario import load, parse
         ("record_size: 1 kB", "sources: {}", "5:13", "workload.arrivals", ["beside sources"]),
         ("memory_size: 256 MB", "memory_size: 250 MB", "9:25", "function.memory_size", ["128 MB plus a multiple of 64"]),
         ("memory_size: 256 MB", "memory_size: 3008 MB", "9:25", "function.memory_size", ["above 1536 MB", "aws:M1"]),
-        ("timeout: 60s", "timeout: 301s", "9:42", "function.timeout", ["above 300s", "profile aws-2017", "aws:M10"]),
+        ("timeout: 60s", "timeout: 301s", "9:42", "function.timeout", ["above 300s", "profile aws-2017", "aws:M10", "profile aws-2026 accepts it: set `profile: aws-2026` (line 3)"]),
         ("timeout: 60s", "timeout: 1.5s", "9:42", "function.timeout", ["1s plus a multiple of 1s"]),
         ("timeout: 60s", "cold_start: {distribution: gama, mean: 1s}", "9:60", "function.cold_start.distribution", ["gamma"]),
         ("timeout: 60s", "cold_start: {mean: 1s}", "9:45", "function.cold_start", ["a lognormal needs"]),
