@@ -19,7 +19,8 @@ def remark(node: Node) -> str:
     """The comment of a line: where its value came from, and the fact behind it."""
     origin = origin_of(node)
     facts = " ".join(part for part in (origin.source, f"({origin.date})" if origin.date else "") if part)
-    return f"{origin.label}{': ' if facts else ''}{facts}".replace("\n", " ")
+    note = f"; {origin.note}" if origin.note else ""
+    return f"{origin.label}{': ' if facts else ''}{facts}{note}".replace("\n", " ")
 
 
 def resolved_yaml(scenario: Scenario, folder: Path | None = None) -> str:
