@@ -86,8 +86,7 @@ def combine(scenario: Scenario, numbers: Sequence[Json]) -> Json:
 
     summary = summarise(scenario, numbers)
     kept = ("metrics", "slos", "cost", "bounds", "bounds_at_peak", "findings")
-    found: Json = _plain({key: summary[key] for key in kept})
-    return found
+    return {key: summary[key] for key in kept}
 
 
 def _plain(value: Any) -> Any:

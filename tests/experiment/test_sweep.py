@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 import kinsim as ks
 from kinsim.errors import ConfigError, ResultError
 from kinsim.experiment import sweep_worker
+from kinsim.experiment.executors import Serial
 from kinsim.experiment.journal import Journal
 from kinsim.experiment.sweep import SweepProgress, SweepResult, estimate, plan_sweep, run_plan, sweep
 from kinsim.experiment.sweep_worker import Task
@@ -416,3 +417,35 @@ def test_a_sweep_outside_the_main_thread(base: ks.Scenario) -> None:
     thread.start()
     thread.join()
     assert found == [2]
+
+
+class KillsSome(Serial):
+    """A pool in which the worker dies that simulates four shards; tasks hold several points."""
+
+    workers = 2
+
+    def __init__(self) -> None:
+        self.restarts = 0
+        self.sizes: set[int] = set()
+
+    def submit(self, fn: Any, /, *args: Any) -> Future[Any]:
+        task: Task = args[0]
+        self.sizes.add(len(task.points))
+        if any(changes["stream.shard_count"] == 4 for _, changes in task.points):
+            future: Future[Any] = Future()
+            future.set_exception(BrokenExecutor("gone"))
+            return future
+        return super().submit(fn, *args)
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+
+def test_a_worker_that_dies_costs_its_own_point_only(base: ks.Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kinsim.experiment.sweep._Run.at_once", lambda _: 3)
+    pool = KillsSome()
+    result = sweep(base, {"stream.shards": [1, 2, 3, 4, 5, 6]}, executor=pool, replications=1)
+    assert pool.sizes == {1, 3}
+    assert [row["status"] for row in result.points] == ["done", "done", "done", "failed", "done", "done"]
+    assert result.failures[0]["kind"] == "WorkerLost"
+    assert "ended before it had finished" in result.failures[0]["message"]
