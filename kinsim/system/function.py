@@ -193,7 +193,7 @@ class Function(Settings):
 
 
 @rule
-def cpu_share(memory_mb: int, mb_per_vcpu: int) -> float:
+def cpu_share(memory_mb: int, mb_per_vcpu: int = 1769) -> float:
     """vCPUs that one thread gets at *memory_mb*: in proportion to memory, at most one (aws:M2, M6).
 
     >>> round(cpu_share(128, 1769), 4), cpu_share(3008, 1769)

@@ -1,0 +1,290 @@
+"""What the reference engine schedules, each case small enough to follow by hand."""
+
+import numpy as np
+import pytest
+
+from kinsim.engine import reference
+from kinsim.engine.arrivals import shared
+from kinsim.engine.tables import THROTTLED, Loss, Outcome
+from kinsim.scenario import parse
+
+HEAD = "{kinsim: 1, name: t, profile: ideal, "
+
+
+class Tape:
+    """Everything an engine hands over."""
+
+    def __init__(self):
+        self.windows, self.final = [], None
+
+    def window(self, window):
+        self.windows.append(window)
+        self.invocations = np.concatenate([w.invocations for w in self.windows])
+        self.polls = np.concatenate([w.polls for w in self.windows])
+        self.losses = np.concatenate([w.losses for w in self.windows])
+        self.throttles = np.concatenate([w.throttles for w in self.windows])
+
+    def finish(self, final):
+        self.final = final
+
+
+def tape_of(text, replication=0):
+    scenario, tape = parse(HEAD + text + "}"), Tape()
+    reference.run(scenario, replication, tape, shared(scenario, replication))
+    return tape
+
+
+def seconds(column):
+    return [float(value) / 1e6 for value in column]
+
+
+BURST = "workload: {arrivals: {model: bursts, every: 1h, size: %d}, partition_keys: even}, stream: {shard_count: %d}, "
+
+
+def test_batches_run_back_to_back_in_order():
+    tape = tape_of(
+        BURST % (25, 1) + "event_source_mapping: {batch_size: 10}, function: {duration: 2s}, run: {duration: 10m}"
+    )
+    runs = tape.invocations
+    assert seconds(runs["start_us"]) == [0, 2, 4]
+    assert seconds(runs["end_us"]) == [2, 4, 6]
+    assert list(runs["first"]) == [0, 10, 20]
+    assert list(runs["records"]) == [10, 10, 5]
+    assert list(runs["batch"]) == [0, 1, 2]
+
+
+def test_invocations_that_end_together_are_in_order_of_their_shards():
+    tape = tape_of(
+        BURST % (30, 3) + "event_source_mapping: {batch_size: 5}, function: {duration: 1s}, run: {duration: 10m}"
+    )
+    assert list(tape.invocations["shard"]) == [0, 1, 2, 0, 1, 2]
+
+
+def test_a_record_that_arrives_as_an_invocation_ends_is_in_the_next_batch():
+    tape = tape_of(
+        "workload: {arrivals: {model: constant, rate: 1/s}}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 10}, function: {duration: 2s}, run: {duration: 7s, until: drained}"
+    )
+    assert list(tape.invocations["records"]) == [1, 2, 2, 2]
+    assert seconds(tape.invocations["start_us"]) == [0, 2, 4, 6]
+
+
+def test_a_run_ends_before_its_duration():
+    text = BURST % (1, 1) + "event_source_mapping: {batch_size: 1}, function: {duration: 10s}, run: {duration: %s}"
+    assert len(tape_of(text % "10s").invocations) == 0
+    assert tape_of(text % "10s").final.in_flight == {0: 1}
+    assert len(tape_of(text % "10.000001s").invocations) == 1
+
+
+def test_with_a_first_come_line_the_slot_goes_to_whoever_asked_first():
+    tape = tape_of(
+        BURST % (6, 3) + "event_source_mapping: {batch_size: 1}, function: {duration: 1s},"
+        "account: {concurrent_executions: 2}, run: {duration: 1m}"
+    )
+    runs = tape.invocations
+    assert list(runs["shard"]) == [0, 1, 0, 2, 1, 2]  # by their ends: shard 2 asked first at 0 s, shard 1 at 1 s
+    assert seconds(runs["start_us"]) == [0, 0, 1, 1, 2, 2]
+    assert len(tape.throttles) == 0
+
+
+def test_throttled_batches_try_again_after_the_back_off():
+    tape = tape_of(
+        BURST % (2, 2) + "event_source_mapping: {batch_size: 1, throttle_backoff: {base: 300ms, factor: 1}},"
+        "function: {duration: 1s}, account: {concurrent_executions: 1}, run: {duration: 1m}"
+    )
+    assert seconds(tape.throttles["time_us"]) == pytest.approx([0, 0.3, 0.6, 0.9])
+    assert seconds(tape.invocations["start_us"]) == pytest.approx([0, 1.2])
+    assert list(tape.invocations["attempt"]) == [0, 0]
+
+
+def test_a_failed_batch_is_tried_again_and_blocks_its_shard_only():
+    tape = tape_of(
+        BURST % (4, 2) + "event_source_mapping: {batch_size: 1, retry_backoff: {base: 1s, factor: 2, cap: 3s}},"
+        "function: {duration: 1s, faults: [{kind: error, from: 0s, to: 5s}]}, run: {duration: 1m, until: drained}"
+    )
+    mine = tape.invocations[tape.invocations["shard"] == 0]
+    assert seconds(mine["start_us"]) == [0, 2, 5, 6]  # waits of 1 s and 2 s
+    assert list(mine["attempt"]) == [0, 1, 2, 0]
+    assert list(mine["outcome"]) == [Outcome.ERROR, Outcome.ERROR, Outcome.OK, Outcome.OK]
+    assert list(mine["first"]) == [0, 0, 0, 1]
+
+
+def test_members_that_expire_are_dropped_before_the_retry():
+    tape = tape_of(
+        "workload: {sources: {a: {arrivals: {model: bursts, every: 1h, size: 2}},"
+        "b: {arrivals: {model: bursts, every: 1h, size: 3, first: 1s}}}},"
+        "stream: {shard_count: 1, retention_period: 10s}, event_source_mapping: {batch_size: 10, poll_interval: 2s},"
+        "function: {duration: 3s, faults: [{kind: error, from: 0s, to: 9s}]}, run: {duration: 1m, until: drained}"
+    )
+    runs = tape.invocations
+    # polled at 0 s (the first two) and 2 s; the first batch of two fails at 3, 6, 9 s and is gone at 10 s
+    assert list(zip(seconds(runs["start_us"]), runs["records"], strict=True)) == [(0, 2), (3, 2), (6, 2), (9, 2)]
+    assert list(runs["outcome"])[-1] == Outcome.OK
+    waited = tape.losses
+    assert list(waited["records"]) == [3] and list(waited["cause"]) == [Loss.EXPIRED]
+    assert seconds(waited["time_us"]) == [11]
+
+
+def test_what_is_left_of_a_batch_after_expiry_goes_at_once():
+    tape = tape_of(
+        "workload: {arrivals: {model: constant, rate: 1/s, first: 0s}, end: 4s}, stream: {shard_count: 1, retention_period: 5s},"
+        "event_source_mapping: {batch_size: 10, poll_interval: 4s, retry_backoff: {base: 1s, factor: 1}},"
+        "function: {duration: 1s, faults: [{kind: error, from: 0s, to: 5s}]}, run: {duration: 1m, until: drained}"
+    )
+    runs = tape.invocations
+    # polled at 0 s: record 0; fails at 1 s, again 2-3 s, 4 s: still there (age 4), fails at 5 s, gone at 5 s
+    # records 1 to 3 were read at 4 s; at 6 s record 1 (arrived at 1 s) is gone
+    assert list(runs["records"]) == [1, 1, 1, 2]
+    assert seconds(runs["start_us"])[:3] == [0, 2, 4]
+    assert seconds(runs["start_us"])[3] == 6
+    assert list(tape.losses["records"]) == [1, 1]
+
+
+def test_time_out_stops_a_run_at_exactly_its_time_and_no_retry_helps():
+    tape = tape_of(
+        BURST % (3, 1) + "event_source_mapping: {batch_size: 1}, function: {duration: 31s, timeout: 30s},"
+        "run: {duration: 10m, until: drained}"
+    )
+    assert set(tape.invocations["duration_us"]) == {30_000_000}
+    assert set(tape.invocations["outcome"]) == {Outcome.TIMEOUT}
+    assert tape.final.stuck_shards == (0,)
+    assert tape.final.in_flight == {0: 1} and tape.final.waiting == {0: 2}
+
+
+def test_a_new_environment_after_a_time_out_initialises_inside_the_run():
+    tape = tape_of(
+        BURST % (1, 1) + "event_source_mapping: {batch_size: 1},"
+        "function: {duration: 1s, timeout: 10s, cold_start: 400ms, faults: [{kind: timeout, from: 0s, to: 5s}]},"
+        "run: {duration: 1m, until: drained}"
+    )
+    runs = tape.invocations
+    assert list(zip(runs["init_us"], runs["duration_us"], strict=True)) == [(400_000, 10_000_000), (0, 1_400_000)]
+    assert seconds(runs["end_us"]) == [10.4, 11.8]
+
+
+def test_environments_are_cold_when_new_idle_or_old():
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 10s, size: 1}}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 1},"
+        "function: {duration: 1s, cold_start: 500ms, environment: {idle: unlimited, max_age: 25s}}, run: {duration: 50s}"
+    )
+    assert [init > 0 for init in tape.invocations["init_us"]] == [True, False, False, True, False]
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 10s, size: 1}}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 1},"
+        "function: {duration: 1s, cold_start: 500ms, environment: {idle: 8s, max_age: unlimited}}, run: {duration: 50s}"
+    )
+    assert [init > 0 for init in tape.invocations["init_us"]] == [True, True, True, True, True]
+
+
+def test_calls_that_fail_are_retried_inside_the_run():
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 60s, size: 4}}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 4},"
+        "function: {duration: {fixed: 100ms}, calls: [{name: api, per: record, latency: 50ms, attempts: 3, wait: 2s}],"
+        "faults: [{kind: call_fails, from: 60s, to: 120s}]}, run: {duration: 3m}"
+    )
+    assert seconds(tape.invocations["duration_us"]) == [0.3, 16.7, 0.3]  # 4 (3 x 50 ms + 2 x 2 s) + 100 ms
+    assert set(tape.invocations["outcome"]) == {Outcome.OK}
+
+
+def test_slow_code_takes_longer_while_it_lasts():
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 60s, size: 1}}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 1},"
+        "function: {duration: 1s, faults: [{kind: slow, from: 60s, to: 120s, factor: 7}]}, run: {duration: 3m}"
+    )
+    assert seconds(tape.invocations["duration_us"]) == [1, 7, 1]
+
+
+def test_faults_strike_a_share_of_the_attempts():
+    tape = tape_of(
+        "workload: {arrivals: {model: constant, rate: 10/s}}, stream: {shard_count: 1}, event_source_mapping: {batch_size: 1},"
+        "function: {duration: 1ms, faults: [{kind: error, probability: 20%}]}, run: {duration: 1000s, until: drained}"
+    )
+    failed = tape.invocations["outcome"] == Outcome.ERROR
+    assert abs(failed.mean() - 0.2) < 4 * (0.2 * 0.8 / failed.size) ** 0.5  # false alarm 6e-5; the seed is fixed
+
+
+def test_a_batch_is_cut_to_the_payload_and_a_record_above_it_is_lost():
+    tape = tape_of(
+        "workload: {sources: {small: {arrivals: {model: bursts, every: 1h, size: 5}, record_size: 300 B},"
+        "big: {arrivals: {model: bursts, every: 1h, size: 1, first: 1s}, record_size: 3000 B},"
+        "last: {arrivals: {model: bursts, every: 1h, size: 1, first: 2s}, record_size: 300 B}}}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 100, payload_limit: 3000 B}, function: {duration: 1ms}, run: {duration: 1m}"
+    )
+    # a record of 300 B weighs 400 + 532 + 36 = 968 B in the event
+    assert list(tape.invocations["records"]) == [3, 2, 1]
+    assert list(tape.losses["cause"]) == [Loss.TOO_LARGE]
+    assert list(tape.losses["first"]) == [5]
+
+
+def test_read_limit_slows_a_reader_that_is_behind():
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 1h, size: 40}, record_size: 1 MiB}, stream: {shard_count: 1,"
+        "enforce_read_limits: true}, event_source_mapping: {batch_size: 100, poll_interval: 1s}, function: {duration: 1ms},"
+        "run: {duration: 1m}"
+    )
+    served = tape.polls[tape.polls["records"] > 0]
+    assert seconds(served["time_us"]) == [0, 5, 10, 15]
+    assert list(served["records"]) == [10, 10, 10, 10]
+    assert int((tape.polls["records"] == THROTTLED).sum()) == 12
+
+
+def test_one_call_a_second_is_made_while_nothing_comes():
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 1h, size: 1, first: 100.5s}}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 1, poll_interval: 1s}, function: {duration: 1ms}, run: {duration: 1000s}"
+    )
+    assert int(tape.polls["calls"].sum()) == 1000
+    found = tape.polls[tape.polls["records"] > 0]
+    assert seconds(found["time_us"]) == [101] and seconds(found["age_us"]) == [0.5]
+
+
+def test_nothing_is_left_of_a_drained_run():
+    tape = tape_of(
+        "workload: {arrivals: {model: poisson, rate: 50/s}}, stream: {shard_count: 3, write_limit_records: 20},"
+        "producer: {model: direct, retry: {mode: backoff, base: 100ms, cap: 1s, jitter: full, max_attempts: -1}},"
+        "event_source_mapping: {batch_size: 7}, function: {duration: {fixed: 10ms, per_record: 30ms}},"
+        "run: {duration: 60s, until: drained}"
+    )
+    final = tape.final
+    assert set(final.waiting.values()) == set(final.in_flight.values()) == {0}
+    assert sum(final.accepted.values()) == final.created == int(tape.invocations["records"].sum())
+    assert final.end_us == int(tape.invocations["end_us"].max())
+    for shard in range(3):
+        mine = tape.invocations[tape.invocations["shard"] == shard]
+        assert np.array_equal(np.cumsum(mine["records"]), mine["first"] + mine["records"])  # order, nothing twice
+
+
+def test_windows_follow_each_other_and_hold_what_ended_in_them():
+    tape = tape_of(
+        "workload: {arrivals: {model: poisson, rate: 200/s}}, stream: {shard_count: 2}, event_source_mapping: {batch_size: 9},"
+        "function: {duration: 40ms}, run: {duration: 2h}"
+    )
+    ends = [w.end_us for w in tape.windows]
+    assert [w.start_us for w in tape.windows] == [0, *ends[:-1]]
+    assert len(tape.windows) > 2
+    for window in tape.windows:
+        assert all((window.start_us <= window.invocations["end_us"]) & (window.invocations["end_us"] <= window.end_us))
+
+
+def test_same_seed_same_tables_and_another_replication_others():
+    text = (
+        "workload: {arrivals: {model: poisson, rate: 20/s}}, stream: {shard_count: 2}, event_source_mapping: {batch_size: 9},"
+        "function: {duration: {distribution: exponential, mean: 200ms}, cold_start: {distribution: lognormal, p50: 1s, p99: 3s}},"
+        "run: {duration: 10m, seed: 5}"
+    )
+    first, again, other = tape_of(text), tape_of(text), tape_of(text, replication=1)
+    assert first.invocations.tobytes() == again.invocations.tobytes()
+    assert first.invocations.tobytes() != other.invocations.tobytes()
+
+
+def test_a_larger_batch_meets_the_same_arrivals():
+    text = (
+        "workload: {arrivals: {model: poisson, rate: 20/s}}, stream: {shard_count: 1}, event_source_mapping: {batch_size: %d},"
+        "function: {duration: 10ms}, run: {duration: 10m, until: drained}"
+    )
+    one, many = tape_of(text % 1), tape_of(text % 50)
+    assert int(one.invocations["records"].sum()) == int(many.invocations["records"].sum())
+    assert set(many.invocations["first_arrival_us"]) <= set(one.invocations["first_arrival_us"])
