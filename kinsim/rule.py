@@ -8,7 +8,7 @@ a compiled copy, which computes the same numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -29,7 +29,7 @@ def compilable(function: Function) -> Function:
     return function
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """*function* as machine code, or *function* itself where no compiler is installed.
 

@@ -23,7 +23,17 @@ from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET, Stream, defi
 WORTH_COMPILING = 200_000
 """Offers taken one by one in this process before machine code pays for its compilation."""
 
-SHARED = ("data_bytes", "key_bytes", "body_bytes", "payload_bytes", "put_units", "log_events", "cpu_us", "call_us", "call_failing_us")
+SHARED = (
+    "data_bytes",
+    "key_bytes",
+    "body_bytes",
+    "payload_bytes",
+    "put_units",
+    "log_events",
+    "cpu_us",
+    "call_us",
+    "call_failing_us",
+)
 """Columns of a row that are totals over its records."""
 
 
@@ -127,10 +137,14 @@ class Door:
             return True
         time_us, count, weight = _spread_out(rows, weight)
         if limits.limiter == TOKEN_BUCKET:
-            levels = _bucket_levels(time_us, count * MICRO, int(self.level[1]), int(self.level[2]), limits.records_per_s)
+            levels = _bucket_levels(
+                time_us, count * MICRO, int(self.level[1]), int(self.level[2]), limits.records_per_s
+            )
             if int(levels.max()) > limits.records_capacity:
                 return False
-            bytes_levels = _bucket_levels(time_us, weight * MICRO, int(self.level[0]), int(self.level[2]), limits.bytes_per_s)
+            bytes_levels = _bucket_levels(
+                time_us, weight * MICRO, int(self.level[0]), int(self.level[2]), limits.bytes_per_s
+            )
             if int(bytes_levels.max()) > limits.bytes_capacity:
                 return False
             self.level[:3] = bytes_levels[-1], levels[-1], time_us[-1]
@@ -275,7 +289,14 @@ def _take_in_order(
         )
         if fresh_is_next:
             row = position
-            now_us, first, count, attempts, offered_us, previous_us = fresh_us[row], 0, fresh_count[row], 0, fresh_us[row], 0
+            now_us, first, count, attempts, offered_us, previous_us = (
+                fresh_us[row],
+                0,
+                fresh_count[row],
+                0,
+                fresh_us[row],
+                0,
+            )
             position += 1
         elif len(heap) > 0 and heap[0][0] < until_us:
             now_us, _, _, first, count, attempts, offered_us, previous_us, row = heapq.heappop(heap)
@@ -331,8 +352,12 @@ def _admit(now_us: int, count: int, weight: int, settings: Int64, level: Int64) 
             room_for(missing_records, settings[4], MICRO),
         )
         charged = count if settings[5] else fit
-        level[0] = min(missing + charged * weight * MICRO, settings[3]) if charged > fit else missing + fit * weight * MICRO
-        level[1] = min(missing_records + charged * MICRO, settings[4]) if charged > fit else missing_records + fit * MICRO
+        level[0] = (
+            min(missing + charged * weight * MICRO, settings[3]) if charged > fit else missing + fit * weight * MICRO
+        )
+        level[1] = (
+            min(missing_records + charged * MICRO, settings[4]) if charged > fit else missing_records + fit * MICRO
+        )
         level[2] = now_us
         return fit
     if limiter == FIXED_SECOND:

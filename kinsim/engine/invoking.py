@@ -48,7 +48,12 @@ class Draws:
     """What is random about a shard's batches, drawn in blocks by address and remembered for one block."""
 
     def __init__(self, scenario: Scenario, replication: int, shard: int) -> None:
-        self.function, self.seed, self.replication, self.shard = scenario.function, scenario.run.seed, replication, shard
+        self.function, self.seed, self.replication, self.shard = (
+            scenario.function,
+            scenario.run.seed,
+            replication,
+            shard,
+        )
         self._blocks: dict[tuple[str, int], tuple[int, NDArray[np.float64]]] = {}
 
     def of_batch(self, name: str, batch: int, attempt: int) -> float:

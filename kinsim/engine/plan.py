@@ -141,7 +141,8 @@ def plan(scenario: Scenario) -> Plan:
         cost=_cost(function, int(scenario.profile_data.constant("mb_per_vcpu"))),
         calls=bool(function.calls),
         faults=tuple(
-            PlannedFault(FAULT[f.kind], _us(f.from_s), _us(f.to_s, OFF), f.probability, f.factor) for f in function.faults
+            PlannedFault(FAULT[f.kind], _us(f.from_s), _us(f.to_s, OFF), f.probability, f.factor)
+            for f in function.faults
         ),
         init_limit_us=_us(function.init_limit_s, OFF),
         idle_us=_us(function.environment.idle_s, OFF),

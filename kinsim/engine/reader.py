@@ -86,13 +86,17 @@ class Reader:
         if plan.one_batch_per_poll and not idle:
             return False
         buffered = self.read - self.head
-        size = self.log.amount("data_bytes", self.head, self.read) if buffered and plan.read_ahead_bytes != NO_LIMIT else 0
+        size = (
+            self.log.amount("data_bytes", self.head, self.read) if buffered and plan.read_ahead_bytes != NO_LIMIT else 0
+        )
         return reads_ahead(size, buffered, idle, plan.read_ahead_bytes)
 
     def _due_us(self) -> int:
         """Next poll that finds the first unread record."""
         plan = self.plan
-        due_us = next_poll_us(self._last_us, self._behind, self.phase_us, plan.poll_interval_us, plan.behind_interval_us)
+        due_us = next_poll_us(
+            self._last_us, self._behind, self.phase_us, plan.poll_interval_us, plan.behind_interval_us
+        )
         visible_us = self.log.arrival_us(self.read) + plan.put_to_get_us
         earliest_us = max(visible_us, self._resume_us)
         if earliest_us <= due_us:

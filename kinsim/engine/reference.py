@@ -20,7 +20,20 @@ from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits, plan
 from kinsim.engine.reader import Reader
 from kinsim.engine.shard_log import ShardLog
-from kinsim.engine.tables import INVOCATION, LOSS, POLL, THROTTLE, Final, Loss, Outcome, Rows, Shard, Sink, Window, Writes
+from kinsim.engine.tables import (
+    INVOCATION,
+    LOSS,
+    POLL,
+    THROTTLE,
+    Final,
+    Loss,
+    Outcome,
+    Rows,
+    Shard,
+    Sink,
+    Window,
+    Writes,
+)
 from kinsim.system.event_source_mapping import backoff_us, batch_records
 from kinsim.system.partition_keys import hash_key_ranges
 from kinsim.system.stream import expired_by, expires_at
@@ -50,20 +63,46 @@ class Arrivals(Protocol):
     def retry_plans(self) -> list[RetryPlan]: ...
 
 
+class Clock(simpy.Environment):
+    """SimPy's environment in whole microseconds."""
+
+    _now: int
+
+    @property
+    def now_us(self) -> int:
+        """The present instant."""
+        return self._now
+
+
 class At(simpy.Event):
     """A wake-up at *at_us* with an explicit rank among simultaneous events."""
 
-    def __init__(self, env: simpy.Environment, at_us: int, rank: int) -> None:
-        self.env = env
+    def __init__(self, clock: Clock, at_us: int, rank: int) -> None:
+        self.env = clock
         self.callbacks = []
         self._ok, self._value = True, None
-        env.schedule(self, rank, at_us - env.now)
+        clock.schedule(self, rank, at_us - clock.now_us)  # type: ignore[arg-type]  # SimPy names three ranks, any integer works
 
 
 class Lane:
     """One shard as its process sees it: what is stored, what is read and the batch in hand."""
 
-    __slots__ = ("batch", "closed", "door", "filled", "finished", "held", "held_end", "idle", "invoker", "log", "nothing_expires_before_us", "reader", "shard", "stuck")
+    __slots__ = (
+        "batch",
+        "closed",
+        "door",
+        "filled",
+        "finished",
+        "held",
+        "held_end",
+        "idle",
+        "invoker",
+        "log",
+        "nothing_expires_before_us",
+        "reader",
+        "shard",
+        "stuck",
+    )
 
     def __init__(self, shard: int, door: Door, reader: Reader, invoker: Invoker, retention_us: int) -> None:
         self.shard, self.door, self.reader, self.invoker = shard, door, reader, invoker
@@ -87,7 +126,7 @@ class Pipeline:
     def __init__(self, scenario: Scenario, replication: int, sink: Sink, arrivals: Arrivals) -> None:
         self.plan: Plan = plan(scenario)
         self.sink, self.arrivals = sink, arrivals
-        self.env = simpy.Environment(initial_time=0)
+        self.clock = Clock(initial_time=0)
         seed = scenario.run.seed
         self.backoff_key = address_key(seed, replication, Purpose.BACKOFF)
         self.invocations: list[int] = []
@@ -100,7 +139,7 @@ class Pipeline:
         self.ranges = hash_key_ranges(self.plan.shard_count)
         self.lanes = [self._lane(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.slots = (
-            simpy.Resource(self.env, self.plan.concurrency) if self.plan.concurrency < len(self.lanes) else None
+            simpy.Resource(self.clock, self.plan.concurrency) if self.plan.concurrency < len(self.lanes) else None
         )
 
     def _lane(self, scenario: Scenario, replication: int, shard: int) -> Lane:
@@ -112,20 +151,22 @@ class Pipeline:
         jitter_key = address_key(seed, replication, Purpose.RETRY_JITTER)
         door = Door(shard, planned.limits, self.arrivals.retry_plans(), jitter_key)
         reader = Reader(shard, planned, ShardLog(), phase_us, self.polls)
-        return Lane(shard, door, reader, Invoker(scenario, replication, shard, planned, reader.log), planned.retention_us)
+        return Lane(
+            shard, door, reader, Invoker(scenario, replication, shard, planned, reader.log), planned.retention_us
+        )
 
     def run(self) -> None:
         """Run to the end of the scenario's duration, or until everything is settled."""
-        env, end_us = self.env, self.plan.duration_us
-        env.process(self.bring_arrivals())
+        clock, end_us = self.clock, self.plan.duration_us
+        clock.process(self.bring_arrivals())
         for lane in self.lanes:
-            env.process(self.consume(lane))
-        while (next_us := env.peek()) < end_us:
-            env.step()
+            clock.process(self.consume(lane))
+        while (next_us := clock.peek()) < end_us:
+            clock.step()
         if self.plan.drained:
             while next_us != simpy.core.Infinity and not self._only_stuck():
-                env.step()
-                next_us = env.peek()
+                clock.step()
+                next_us = clock.peek()
             end_us = self.last_end_us or end_us
         self.finish(int(end_us))
 
@@ -142,12 +183,12 @@ class Pipeline:
         end_us = 0
         for start_us, end_us, rows in self.arrivals.windows():
             if start_us:
-                yield At(self.env, start_us, ARRIVALS)
+                yield At(self.clock, start_us, ARRIVALS)
                 self.hand_over(start_us)
             for lane, part in zip(self.lanes, splitter.split(rows), strict=True):
                 self.store(lane, part, end_us)
         while self.plan.drained:
-            yield At(self.env, end_us, ARRIVALS)
+            yield At(self.clock, end_us, ARRIVALS)
             self.hand_over(end_us)
             end_us += self.arrivals.window_us
             for lane in self.lanes:
@@ -160,20 +201,20 @@ class Pipeline:
 
     def consume(self, lane: Lane) -> Process:
         """Process: read a shard, form a batch, invoke until it succeeds or is lost, move on."""
-        env, planned, reader, shard = self.env, self.plan, lane.reader, lane.shard
+        clock, planned, reader, shard = self.clock, self.plan, lane.reader, lane.shard
         while True:
-            now_us = env.now
+            now_us = clock.now_us
             if not (reader.eager and reader.read - reader.head >= planned.batch_size):
                 reader.catch_up(now_us, True)
             if reader.read == reader.head:
                 look_us = reader.next_look_us(now_us)
                 if look_us is not None:
-                    yield At(env, look_us, STARTS + shard)
+                    yield At(clock, look_us, STARTS + shard)
                 elif lane.closed:
                     lane.finished = True
                     return
                 else:
-                    lane.filled = env.event()
+                    lane.filled = clock.event()
                     yield lane.filled
                 continue
             if not self.form_batch(lane, now_us):
@@ -184,12 +225,12 @@ class Pipeline:
                 slot = None
                 if self.slots is not None:
                     slot = yield from self.acquire(lane, self.slots)
-                    if not self.still_there(lane, env.now, attempt):
+                    if not self.still_there(lane, clock.now_us, attempt):
                         self.slots.release(slot)
                         break
-                run = lane.invoker.invoke(env.now, lane.batch, attempt, lane.held, lane.held_end)
-                start_us = env.now
-                yield At(env, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
+                run = lane.invoker.invoke(clock.now_us, lane.batch, attempt, lane.held, lane.held_end)
+                start_us = clock.now_us
+                yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
                 if slot is not None:
                     self.slots.release(slot)  # type: ignore[union-attr]
                 self.record(lane, attempt, ready_us, start_us, run)
@@ -197,23 +238,25 @@ class Pipeline:
                     break
                 attempt += 1
                 lane.stuck = run.hopeless and planned.retention_us == NO_LIMIT
-                ready_us = env.now + self.wait_us(planned.retry_waits, shard, lane.batch, attempt, 0)
-                yield At(env, ready_us, STARTS + shard)
-                self.drop_expired_members(lane, env.now)
+                ready_us = clock.now_us + self.wait_us(planned.retry_waits, shard, lane.batch, attempt, 0)
+                yield At(clock, ready_us, STARTS + shard)
+                self.drop_expired_members(lane, clock.now_us)
             if not reader.eager:
-                reader.catch_up(env.now - 1, False)
+                reader.catch_up(clock.now_us - 1, False)
             lane.idle, lane.stuck = True, False
             lane.batch += 1
 
-    def acquire(self, lane: Lane, slots: simpy.Resource) -> Generator[simpy.Event, Any, simpy.resources.resource.Request]:
+    def acquire(
+        self, lane: Lane, slots: simpy.Resource
+    ) -> Generator[simpy.Event, Any, simpy.resources.resource.Request]:
         """Wait for a free invocation slot: in line, or by trying again after a throttle."""
-        yield At(self.env, self.env.now, STARTS + lane.shard)
+        yield At(self.clock, self.clock.now_us, STARTS + lane.shard)
         throttled = 0
         while self.plan.throttle_waits is not None and slots.count >= slots.capacity:
             throttled += 1
-            self.throttles += (lane.shard, 0, self.env.now)
+            self.throttles += (lane.shard, 0, self.clock.now_us)
             wait_us = self.wait_us(self.plan.throttle_waits, lane.shard, lane.batch, throttled, 1)
-            yield At(self.env, self.env.now + wait_us, STARTS + lane.shard)
+            yield At(self.clock, self.clock.now_us + wait_us, STARTS + lane.shard)
         request = slots.request()
         yield request
         return request
@@ -234,7 +277,10 @@ class Pipeline:
                 return False
         first = reader.head
         fits = batch_records(reader.read - first, planned.batch_size, planned.batch_size)
-        if planned.payload_limit != NO_LIMIT and log.amount("payload_bytes", first, first + fits) > planned.payload_limit:
+        if (
+            planned.payload_limit != NO_LIMIT
+            and log.amount("payload_bytes", first, first + fits) > planned.payload_limit
+        ):
             within = log.within("payload_bytes", first, planned.payload_limit) - first
             if within == 0:
                 reader.head = first + 1
@@ -271,7 +317,7 @@ class Pipeline:
 
     def record(self, lane: Lane, attempt: int, ready_us: int, start_us: int, run: Run) -> None:
         """One row of the table INVOCATION."""
-        end_us = self.env.now
+        end_us = self.clock.now_us
         self.last_end_us = end_us
         self.invocations += (
             lane.shard, 0, lane.batch, lane.held, lane.held_end - lane.held, 0, 0, attempt, ready_us, start_us, end_us,
@@ -321,7 +367,7 @@ class Pipeline:
         """Give the sink what happened before *until_us*, then forget the records that are settled."""
         for lane in self.lanes:
             lane.reader.rest_until(until_us, lane.idle)
-        losses = np.concatenate(self.losses) if self.losses else np.zeros((0, len(LOSS)), np.int64)
+        losses = np.concatenate([np.zeros((0, 6), np.int64), *self.losses])
         self.sink.window(
             Window(
                 start_us=self.window_start_us,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.tables import Int64, Rows
-
-CUMULATIVE = ("data_bytes", "payload_bytes", "body_bytes", "log_events", "cpu_us", "call_us", "call_failing_us")
 
 
 @dataclass(slots=True)
@@ -136,7 +135,8 @@ class Chunk:
             return int(start)
         inside = record - self.first_of_row.item(row)
         return int(
-            start + (inside * rows.step_numerator.item(row) + rows.step_offset.item(row)) // rows.step_denominator.item(row)
+            start
+            + (inside * rows.step_numerator.item(row) + rows.step_offset.item(row)) // rows.step_denominator.item(row)
         )
 
     def arrived_by(self, time_us: int) -> int:
@@ -291,8 +291,10 @@ def _numbers(count: NDArray[np.int64], first: int) -> NDArray[np.int64]:
 
 
 def _cut_nothing() -> Pieces:
-    nothing = np.zeros(0, np.int64)
-    return Pieces(*([nothing] * 11), np.zeros(0, np.uint64))
+    columns: dict[str, Any] = {
+        f.name: np.zeros(0, np.uint64 if f.name == "hash_high" else np.int64) for f in fields(Pieces)
+    }
+    return Pieces(**columns)
 
 
 def _cut(chunk: Chunk, first: int, end: int) -> Pieces:

@@ -93,7 +93,9 @@ class Rows:
     @classmethod
     def empty(cls, size: int = 0) -> Rows:
         """Rows of zeros, each of one record."""
-        columns = {f.name: np.zeros(size, np.uint64 if f.name == "hash_high" else np.int64) for f in fields(cls)}
+        columns: dict[str, Any] = {
+            f.name: np.zeros(size, np.uint64 if f.name == "hash_high" else np.int64) for f in fields(cls)
+        }
         columns["count"][:] = 1
         columns["step_denominator"][:] = 1
         columns["key"][:] = -1

@@ -10,7 +10,6 @@ from kinsim.rule import rule
 from kinsim.units import Count, Duration, Fraction, OptionalSize, Settings, SignedCount, SignedDuration, Size
 
 
-
 class Backoff(Settings):
     """Waits between tries: ``min(cap, base * factor^(n-1)) * U(1 - jitter, 1)`` before retry n."""
 
@@ -66,10 +65,14 @@ class EventSourceMapping(Settings):
         examples=["1s"],
     )
     poll_phase: Literal["aligned", "random"] = Field(
-        description="Whether shards are polled together, from time 0 on, or each at a phase of its own.", examples=["random"]
+        description="Whether shards are polled together, from time 0 on, or each at a phase of its own.",
+        examples=["random"],
     )
     polls_per_second_behind: Count = Field(
-        description="GetRecords calls per second while records are left unread (aws:E11, E13).", examples=[1], ge=1, le=5
+        description="GetRecords calls per second while records are left unread (aws:E11, E13).",
+        examples=[1],
+        ge=1,
+        le=5,
     )
     read_ahead_bytes: OptionalSize = Field(
         alias="read_ahead",
@@ -91,7 +94,9 @@ class EventSourceMapping(Settings):
         examples=["keep_invoking"],
     )
     dispatch_overhead_s: Duration = Field(
-        alias="dispatch_overhead", description="Time from sending the event to the function's start (aws:E17).", examples=["20ms"]
+        alias="dispatch_overhead",
+        description="Time from sending the event to the function's start (aws:E17).",
+        examples=["20ms"],
     )
     parallelization: Literal["hashed", "pooled"] = Field(
         description="How records are dealt to the lanes of a shard (aws:E19).", examples=["hashed"]
@@ -101,7 +106,8 @@ class EventSourceMapping(Settings):
         examples=[{"base": "1s", "factor": 2, "cap": "60s", "jitter": "50%"}],
     )
     throttle_backoff: Backoff | Literal["none"] = Field(
-        description="Wait before a throttled batch is tried again; none: a first-come line (aws:E26).", examples=["none"]
+        description="Wait before a throttled batch is tried again; none: a first-come line (aws:E26).",
+        examples=["none"],
     )
     retry_rereads: bool = Field(description="Whether a retry reads the stream again (aws:E15).", examples=[True])
     iterator_age: Literal["invoke_start", "invoke_end", "batch_received"] = Field(
@@ -147,8 +153,10 @@ def next_poll_us(last_us: int, behind: bool, phase_us: int, interval_us: int, be
 def reads_ahead(buffered_bytes: int, buffered_records: int, idle: bool, read_ahead_bytes: int) -> bool:
     """Whether the mapping polls while that much is buffered; an idle one with nothing buffered always does (aws:E13).
 
-    >>> reads_ahead(0, 0, True, 0), reads_ahead(0, 0, False, 0), reads_ahead(5, 1, False, 10), reads_ahead(10, 1, False, 10)
-    (True, False, True, False)
+    >>> reads_ahead(0, 0, True, 0), reads_ahead(0, 0, False, 0)
+    (True, False)
+    >>> reads_ahead(5, 1, False, 10), reads_ahead(10, 1, False, 10)
+    (True, False)
     """
     if buffered_records == 0 and idle:
         return True

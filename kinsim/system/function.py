@@ -44,7 +44,10 @@ class DurationParts(Settings):
         description="CPU work per MiB of data after decompression at one vCPU.", examples=["35ms"],
     )  # fmt: skip
     cv: float = Field(
-        default=0.0, description="Noise: coefficient of variation of a lognormal factor per batch.", examples=[0.25], ge=0
+        default=0.0,
+        description="Noise: coefficient of variation of a lognormal factor per batch.",
+        examples=[0.25],
+        ge=0,
     )
     reference_memory_mb: LambdaMemory | None = Field(
         default=None, alias="reference_memory",
@@ -52,7 +55,9 @@ class DurationParts(Settings):
         examples=["1769 MB"],
     )  # fmt: skip
     cpu_fraction: Fraction | None = Field(
-        default=None, description="Share of the measured time that is CPU time (with reference_memory).", examples=[0.85]
+        default=None,
+        description="Share of the measured time that is CPU time (with reference_memory).",
+        examples=[0.85],
     )
 
     @model_validator(mode="after")
@@ -94,8 +99,12 @@ class Fault(Settings):
         description="What happens: an exception, a hang, a crash, calls that fail, or slow code.", examples=["error"]
     )
     from_s: Duration = Field(default=0.0, alias="from", description="When it begins.", examples=["6h"])
-    to_s: OptionalDuration = Field(default=None, alias="to", description="When it is over (default: never).", examples=["8h"])
-    probability: Fraction = Field(default=1.0, description="Share of the invocations that it strikes.", examples=["0.02%"])
+    to_s: OptionalDuration = Field(
+        default=None, alias="to", description="When it is over (default: never).", examples=["8h"]
+    )
+    probability: Fraction = Field(
+        default=1.0, description="Share of the invocations that it strikes.", examples=["0.02%"]
+    )
     records: list[int] = Field(default=[], description="Records that fail whatever batch holds them.", examples=[[]])
     factor: float = Field(default=1.0, description="How much longer a slow invocation takes.", examples=[3.0], gt=0)
     call: str | None = Field(default=None, description="Which call fails (default: all).", examples=["threat-intel"])
@@ -104,7 +113,9 @@ class Fault(Settings):
 class EnvironmentLife(Settings):
     """How long execution environments are kept (aws:M17)."""
 
-    idle_s: OptionalDuration = Field(alias="idle", description="Kept this long without work; none: for ever.", examples=["10m"])
+    idle_s: OptionalDuration = Field(
+        alias="idle", description="Kept this long without work; none: for ever.", examples=["10m"]
+    )
     max_age_s: OptionalDuration = Field(
         alias="max_age", description="Replaced at this age even if busy; none: never.", examples=["4h"]
     )
@@ -117,7 +128,10 @@ class Function(Settings):
         alias="memory_size", description="Memory in AWS's MB; CPU comes with it (MemorySize).", examples=["512 MB"]
     )
     timeout_s: OptionalDuration = Field(
-        alias="timeout", description="An invocation is stopped at this time (Timeout); none: never.", examples=["60s"], gt=0
+        alias="timeout",
+        description="An invocation is stopped at this time (Timeout); none: never.",
+        examples=["60s"],
+        gt=0,
     )
     architecture: Literal["x86_64", "arm64"] = Field(
         default="x86_64", description="Processor (Architectures); decides the price.", examples=["x86_64"]
@@ -149,7 +163,9 @@ class Function(Settings):
     )
     threads: Count = Field(default=1, description="Threads of the code that do work.", examples=[1], ge=1)
     parallel_fraction: Fraction = Field(default=0.0, description="Share of the work that threads share.", examples=[0])
-    rules: list[Any] = Field(default=[], description="StreamAlert's rules, each with its cost and match rate.", examples=[[]])
+    rules: list[Any] = Field(
+        default=[], description="StreamAlert's rules, each with its cost and match rate.", examples=[[]]
+    )
     calls: list[Call] = Field(
         default=[],
         description="Calls to external services.",
@@ -160,10 +176,14 @@ class Function(Settings):
         default=[], description="What goes wrong, and when.", examples=[[{"kind": "error", "probability": "0.02%"}]]
     )
     cold_start_s: DurationSpread | None = Field(
-        alias="cold_start", description="Initialisation of a new environment; none: no time (aws:M14, M15).", examples=["400ms"]
+        alias="cold_start",
+        description="Initialisation of a new environment; none: no time (aws:M14, M15).",
+        examples=["400ms"],
     )
     init_limit_s: OptionalDuration = Field(
-        alias="init_limit", description="Longest initialisation before it is repeated in the run (aws:M16).", examples=["10s"]
+        alias="init_limit",
+        description="Longest initialisation before it is repeated in the run (aws:M16).",
+        examples=["10s"],
     )
     environment: EnvironmentLife = Field(
         description="How long environments are kept.", examples=[{"idle": "10m", "max_age": "4h"}]
@@ -281,7 +301,7 @@ def run_us(
     cpu = cpu_us + measured_us * cpu_fraction * reference_share
     waiting = waiting_us + measured_us * (1.0 - cpu_fraction)
     total = whole_us + waiting + wall_us(cpu, share, mode, period_us)
-    return int(math.floor(total * noise * factor + 0.5))
+    return math.floor(total * noise * factor + 0.5)
 
 
 @rule
@@ -300,8 +320,10 @@ def outcome(run_us: int, timeout_us: int, hangs: bool, crashes: bool, fails: boo
 
     A failing run lasts its full duration, a stopped one exactly the time-out.
 
-    >>> outcome(500, 900, False, False, False), outcome(1_000, 900, False, False, True), outcome(500, 900, True, False, False)
-    ((0, 500), (2, 900), (2, 900))
+    >>> outcome(500, 900, False, False, False), outcome(500, 900, True, False, False)
+    ((0, 500), (2, 900))
+    >>> outcome(1_000, 900, False, False, True)
+    (2, 900)
     >>> outcome(500, -1, False, False, True), outcome(500, -1, False, True, True)
     ((1, 500), (3, 500))
     """

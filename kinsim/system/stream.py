@@ -71,14 +71,18 @@ class Stream(Settings):
     reshard_operation_time_s: Duration = Field(
         alias="reshard_operation_time", description="Time of one split or merge (aws:S7).", examples=["30s"]
     )
-    warm_throughput: Any = Field(default=None, description="Warm throughput of an on-demand stream (aws:S20).", examples=[None])
+    warm_throughput: Any = Field(
+        default=None, description="Warm throughput of an on-demand stream (aws:S20).", examples=[None]
+    )
     shard_level_metrics: list[str] = Field(
         default=[], description="Enhanced metrics that are switched on, by CloudWatch's names.", examples=[["ALL"]]
     )
     reshard: list[Any] = Field(default=[], description="Splits and merges at given times.", examples=[[]])
     autoscaling: Any = Field(default=None, description="A controller of the shard count.", examples=[None])
     consumers: list[Any] = Field(default=[], description="Further readers of the stream.", examples=[[]])
-    enhanced_fan_out: bool = Field(default=False, description="Whether the mapping reads by push (aws:G9).", examples=[False])
+    enhanced_fan_out: bool = Field(
+        default=False, description="Whether the mapping reads by push (aws:G9).", examples=[False]
+    )
 
     @property
     def limiter(self) -> int:

@@ -47,14 +47,18 @@ def one_by_one(rows, limit, plan):
     for row in range(len(single)):
         size = int(single.data_bytes[row] // single.count[row])
         for inside in range(int(single.count[row])):
-            heap.append((int(single.time_us[row]), int(single.index[row]), inside, 0, int(single.time_us[row]), 0, size))
+            heap.append(
+                (int(single.time_us[row]), int(single.index[row]), inside, 0, int(single.time_us[row]), 0, size)
+            )
     heapq.heapify(heap)
     tokens, byte_tokens, since = Fraction(limit.records_capacity, MICRO), Fraction(limit.bytes_capacity, MICRO), 0
     offers, accepted, dropped = 0, [], 0
     while heap:
         now, index, inside, attempts, first_us, previous, size = heapq.heappop(heap)
         offers += 1
-        tokens = min(Fraction(limit.records_capacity, MICRO), tokens + Fraction((now - since) * limit.records_per_s, MICRO))
+        tokens = min(
+            Fraction(limit.records_capacity, MICRO), tokens + Fraction((now - since) * limit.records_per_s, MICRO)
+        )
         byte_tokens = min(
             Fraction(limit.bytes_capacity, MICRO), byte_tokens + Fraction((now - since) * limit.bytes_per_s, MICRO)
         )
@@ -67,7 +71,9 @@ def one_by_one(rows, limit, plan):
             tokens, byte_tokens = max(Fraction(0), tokens - 1), max(Fraction(0), byte_tokens - size)
         u = uniform(KEY, 0, index, inside, attempts)
         wait = retry_delay_us(plan.kind, attempts + 1, plan.base_us, plan.cap_us, plan.jitter, u, previous)
-        if plan.kind != NO_RETRY and may_retry(attempts + 1, plan.max_attempts, now + wait - first_us, plan.give_up_after_us):
+        if plan.kind != NO_RETRY and may_retry(
+            attempts + 1, plan.max_attempts, now + wait - first_us, plan.give_up_after_us
+        ):
             heapq.heappush(heap, (now + wait, index, inside, attempts + 1, first_us, wait, size))
         else:
             dropped += 1
@@ -152,7 +158,9 @@ def test_lag_grows_by_the_wait_of_a_retry():
 
 def test_compiled_loop_decides_the_same(monkeypatch):
     generator = np.random.default_rng(5)
-    rows = rows_of([(int(g), int(c), 0, int(s)) for g, c, s in generator.integers([0, 1, 0], [90_000, 9, 60], (400, 3))])
+    rows = rows_of(
+        [(int(g), int(c), 0, int(s)) for g, c, s in generator.integers([0, 1, 0], [90_000, 9, 60], (400, 3))]
+    )
     plan = RetryPlan(BACKOFF, 6, 40_000, 900_000, FULL, 3_000_000)
     limit = limits(records_per_s=60, bytes_per_s=1_500)
     plain = through_door(rows, limit, plan, 10**6)

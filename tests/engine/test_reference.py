@@ -127,7 +127,8 @@ def test_members_that_expire_are_dropped_before_the_retry():
 
 def test_what_is_left_of_a_batch_after_expiry_goes_at_once():
     tape = tape_of(
-        "workload: {arrivals: {model: constant, rate: 1/s, first: 0s}, end: 4s}, stream: {shard_count: 1, retention_period: 5s},"
+        "workload: {arrivals: {model: constant, rate: 1/s, first: 0s}, end: 4s},"
+        "stream: {shard_count: 1, retention_period: 5s},"
         "event_source_mapping: {batch_size: 10, poll_interval: 4s, retry_backoff: {base: 1s, factor: 1}},"
         "function: {duration: 1s, faults: [{kind: error, from: 0s, to: 5s}]}, run: {duration: 1m, until: drained}"
     )
@@ -166,7 +167,8 @@ def test_environments_are_cold_when_new_idle_or_old():
     tape = tape_of(
         "workload: {arrivals: {model: bursts, every: 10s, size: 1}}, stream: {shard_count: 1},"
         "event_source_mapping: {batch_size: 1},"
-        "function: {duration: 1s, cold_start: 500ms, environment: {idle: unlimited, max_age: 25s}}, run: {duration: 50s}"
+        "function: {duration: 1s, cold_start: 500ms, environment: {idle: unlimited, max_age: 25s}},"
+        "run: {duration: 50s}"
     )
     assert [init > 0 for init in tape.invocations["init_us"]] == [True, False, False, True, False]
     tape = tape_of(
@@ -199,7 +201,8 @@ def test_slow_code_takes_longer_while_it_lasts():
 
 def test_faults_strike_a_share_of_the_attempts():
     tape = tape_of(
-        "workload: {arrivals: {model: constant, rate: 10/s}}, stream: {shard_count: 1}, event_source_mapping: {batch_size: 1},"
+        "workload: {arrivals: {model: constant, rate: 10/s}}, stream: {shard_count: 1}, "
+        "event_source_mapping: {batch_size: 1},"
         "function: {duration: 1ms, faults: [{kind: error, probability: 20%}]}, run: {duration: 1000s, until: drained}"
     )
     failed = tape.invocations["outcome"] == Outcome.ERROR
@@ -222,7 +225,8 @@ def test_a_batch_is_cut_to_the_payload_and_a_record_above_it_is_lost():
 def test_read_limit_slows_a_reader_that_is_behind():
     tape = tape_of(
         "workload: {arrivals: {model: bursts, every: 1h, size: 40}, record_size: 1 MiB}, stream: {shard_count: 1,"
-        "enforce_read_limits: true}, event_source_mapping: {batch_size: 100, poll_interval: 1s}, function: {duration: 1ms},"
+        "enforce_read_limits: true}, "
+        "event_source_mapping: {batch_size: 100, poll_interval: 1s}, function: {duration: 1ms},"
         "run: {duration: 1m}"
     )
     served = tape.polls[tape.polls["records"] > 0]
@@ -259,7 +263,8 @@ def test_nothing_is_left_of_a_drained_run():
 
 def test_windows_follow_each_other_and_hold_what_ended_in_them():
     tape = tape_of(
-        "workload: {arrivals: {model: poisson, rate: 200/s}}, stream: {shard_count: 2}, event_source_mapping: {batch_size: 9},"
+        "workload: {arrivals: {model: poisson, rate: 200/s}}, stream: {shard_count: 2}, "
+        "event_source_mapping: {batch_size: 9},"
         "function: {duration: 40ms}, run: {duration: 2h}"
     )
     ends = [w.end_us for w in tape.windows]
@@ -271,8 +276,9 @@ def test_windows_follow_each_other_and_hold_what_ended_in_them():
 
 def test_same_seed_same_tables_and_another_replication_others():
     text = (
-        "workload: {arrivals: {model: poisson, rate: 20/s}}, stream: {shard_count: 2}, event_source_mapping: {batch_size: 9},"
-        "function: {duration: {distribution: exponential, mean: 200ms}, cold_start: {distribution: lognormal, p50: 1s, p99: 3s}},"
+        "workload: {arrivals: {model: poisson, rate: 20/s}}, stream: {shard_count: 2},"
+        "event_source_mapping: {batch_size: 9}, function: {duration: {distribution: exponential, mean: 200ms},"
+        "cold_start: {distribution: lognormal, p50: 1s, p99: 3s}},"
         "run: {duration: 10m, seed: 5}"
     )
     first, again, other = tape_of(text), tape_of(text), tape_of(text, replication=1)
@@ -282,7 +288,8 @@ def test_same_seed_same_tables_and_another_replication_others():
 
 def test_a_larger_batch_meets_the_same_arrivals():
     text = (
-        "workload: {arrivals: {model: poisson, rate: 20/s}}, stream: {shard_count: 1}, event_source_mapping: {batch_size: %d},"
+        "workload: {arrivals: {model: poisson, rate: 20/s}}, stream: {shard_count: 1}, "
+        "event_source_mapping: {batch_size: %d},"
         "function: {duration: 10ms}, run: {duration: 10m, until: drained}"
     )
     one, many = tape_of(text % 1), tape_of(text % 50)
