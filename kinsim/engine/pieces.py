@@ -72,7 +72,9 @@ def records_until(rows: Rows, time_us: Int64) -> Int64:
     >>> [int(records_until(rows, np.array([t]))[0]) for t in (0, 1, 3, 4, 30, 31)]  # at 0, 3, 6, 10, 13 …
     [0, 1, 1, 2, 9, 10]
     """
-    left = (time_us - rows.time_us) * rows.step_denominator - rows.step_offset
+    # No further than just after the last record, so that products stay small.
+    since_us = np.clip(time_us - rows.time_us, 0, record_time_us(rows, rows.count - 1) - rows.time_us + 1)
+    left = since_us * rows.step_denominator - rows.step_offset
     spread = -(-left // np.maximum(rows.step_numerator, 1))
     together = np.where(left > 0, rows.count, 0)
     until: Int64 = np.clip(np.where(rows.step_numerator > 0, spread, together), 0, rows.count)

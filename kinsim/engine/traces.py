@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinsim.engine.draws import Purpose
-from kinsim.engine.even import LARGEST_COUNT, LARGEST_PRODUCT
+from kinsim.engine.even import LARGEST_COUNT, LARGEST_PRODUCT, constant, plain_rows
 from kinsim.engine.flow_logs import flow_log_drawer
 from kinsim.engine.pieces import MINUTE_US, at_most, cut, pieces, records_until, singles
 from kinsim.engine.tables import Int64, Rows
@@ -74,8 +74,9 @@ class TraceDrawer:
             if not self.settings.per_period:
                 yield self._records(chunk)
             elif self.settings.shape == "poisson":
-                for place in np.flatnonzero(_counts(chunk)).tolist():
-                    yield self._scattered(chunk, place)
+                totals = self._totals(chunk)
+                for place in np.flatnonzero(totals.count).tolist():
+                    yield self._scattered(totals.take(slice(place, place + 1)), chunk.first_row + place)
             else:
                 yield self._periods(chunk)
 
@@ -104,11 +105,11 @@ class TraceDrawer:
             return rows.take(rows.count > 0)
         rows.step_numerator = np.full(len(chunk), self.trace.period_us)
         rows.step_denominator = np.maximum(rows.count, 1)
-        large = rows.count > LARGEST_PRODUCT // self.trace.period_us
+        large = rows.count > min(LARGEST_PRODUCT // self.trace.period_us, 1 << 30)
         if not large.any():
             return rows.take(rows.count > 0)
         parts = [by_minute(one) if big else one for big, one in zip(large.tolist(), _one_by_one(rows), strict=True)]
-        return Rows.concatenate([part for part in parts if part.count[0] > 0])
+        return Rows.concatenate([part for part in parts if part.count.sum() > 0])
 
     def _totals(self, chunk: Chunk) -> Rows:
         rows = Rows.empty(len(chunk))
@@ -118,14 +119,16 @@ class TraceDrawer:
             rows.data_bytes = rows.body_bytes = chunk.data_bytes
         return rows
 
-    def _scattered(self, chunk: Chunk, place: int) -> Rows:
+    def _scattered(self, period: Rows, number: int) -> Rows:
         """One period with its records at independent uniform instants: a Poisson process with that total."""
-        period = self._totals(chunk).take(slice(place, place + 1))
         count, width_us = int(period.count[0]), self.trace.period_us
-        generator = self.context.generator(Purpose.ARRIVALS, chunk.first_row + place)
+        generator = self.context.generator(Purpose.ARRIVALS, number)
         if not self.context.bin_us:
             at_us = np.sort(np.floor(generator.random(count) * width_us).astype(np.int64))
-            return replace(singles(period), time_us=period.time_us[0] + at_us)
+            time_us = period.time_us[0] + at_us
+            if not period.data_bytes[0]:
+                return plain_rows(time_us)
+            return replace(singles(period), time_us=time_us)
         edges_us = np.append(np.arange(0, width_us, self.context.bin_us), width_us)
         counts = generator.multinomial(count, np.diff(edges_us) / width_us).astype(np.int64)
         ends = np.cumsum(counts)
@@ -163,7 +166,7 @@ def _one_by_one(rows: Rows) -> Iterator[Rows]:
 
 
 def by_minute(row: Rows) -> Rows:
-    """One even row cut at whole minutes, in exact integers whatever its size.
+    """One even row in rows of at most `LARGEST_COUNT` that cross no minute, in exact integers whatever its size.
 
     >>> row = replace(Rows.empty(1), count=np.array([7]), data_bytes=np.array([15]))
     >>> row = replace(row, step_numerator=np.array([120_000_000]), step_denominator=np.array([7]))
@@ -172,17 +175,24 @@ def by_minute(row: Rows) -> Rows:
     """
     start, count, width = int(row.time_us[0]), int(row.count[0]), int(row.step_numerator[0])
     total = int(row.data_bytes[0])
-    parts, first = [], 0
-    for bound in range(start // MINUTE_US * MINUTE_US + MINUTE_US, start + width + MINUTE_US, MINUTE_US):
-        end = min(count, -(-(bound - start) * count // width))
-        if end > first:
-            moved, offset = divmod(first * width, count)
-            part = replace(row, time_us=np.array([start + moved]), count=np.array([end - first]))
-            part.step_offset = np.array([offset])
-            part.data_bytes = part.body_bytes = np.array([total * end // count - total * first // count])
-            parts.append(part)
-        first = end
-    return Rows.concatenate(parts)
+    most = max(1, min(LARGEST_COUNT, LARGEST_PRODUCT // width - 1))
+    bounds = [0]
+    for minute in range(start // MINUTE_US * MINUTE_US + MINUTE_US, start + width + MINUTE_US, MINUTE_US):
+        until = min(count, -(-(minute - start) * count // width))
+        bounds += [*range(bounds[-1] + most, until, most), until]
+    ends = np.array(bounds[1:], dtype=object)
+    firsts = np.array(bounds[:-1], dtype=object)
+    share = total * ends // count - total * firsts // count
+    some = np.array([end > first for first, end in zip(firsts, ends, strict=True)])
+    return plain_rows(
+        (start + firsts * width // count).astype(np.int64)[some],
+        (ends - firsts).astype(np.int64)[some],
+        step_numerator=constant(width, int(some.sum())),
+        step_offset=(firsts * width % count).astype(np.int64)[some],
+        step_denominator=constant(count, int(some.sum())),
+        data_bytes=share.astype(np.int64)[some],
+        body_bytes=share.astype(np.int64)[some],
+    )
 
 
 def _counts(chunk: Chunk) -> Int64:
@@ -191,7 +201,10 @@ def _counts(chunk: Chunk) -> Int64:
 
 def _between(block: Rows, start_us: int, end_us: int) -> Rows:
     """The records of *block* that arrive in ``[start_us, end_us)``."""
-    near = block.take(slice(0, int(block.time_us.searchsorted(end_us))))
+    reach = int(block.time_us.searchsorted(end_us))
+    if not block.step_numerator.any():
+        return block.take(slice(int(block.time_us.searchsorted(start_us)), reach))
+    near = block.take(slice(0, reach))
     full = np.full(len(near), start_us)
     first = records_until(near, full)
     last = records_until(near, np.full(len(near), end_us))

@@ -83,7 +83,7 @@ def test_expressions_are_bounded():
         ({"time": "t", "shape": "burst"}, "rows are records with their own times"),
         ({"time": "t", "scale": 2}, "scale multiplies counts or bytes"),
         ({"time": "t", "count": "n", "scale": 0}, "greater than 0"),
-        ({"time": "t", "count": "n", "scale": -1}, "greater than 0"),
+        ({"time": "t", "count": "n", "scale": -1}, "-1 is negative"),
         ({"time": "t", "repeat": 0}, "greater than or equal to 1"),
         ({"time": "t", "work": "open('x')"}, "is not an expression of columns"),
         ({"row_period": "0s"}, "greater than 0"),
@@ -91,7 +91,7 @@ def test_expressions_are_bounded():
         ({"format": "cloudwatch", "size": "s"}, "format cloudwatch holds totals per period"),
         ({"time": "t", "format": "xls"}, "'csv', 'parquet' or 'cloudwatch'"),
         ({"time": "t", "colour": "red"}, "Extra inputs are not permitted"),
-        ({"time": "t", "scale": "many", "count": "n"}, "valid number"),
+        ({"time": "t", "scale": "many", "count": "n"}, "'many' is not a number"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, message):

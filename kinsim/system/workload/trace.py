@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from kinsim.errors import SettingError
+from kinsim.system.distributions import Number
 from kinsim.system.workload.expression import is_column_like, parse_expression
 from kinsim.units import Count, Duration, Settings
 
@@ -96,13 +97,8 @@ class TraceArrivals(Settings):
         description="CPU seconds at one vCPU that a row's record brings: a column or an expression.",
         examples=["0.01 + 5e-6*ContextTokens"],
     )
-    scale: float = Field(default=1.0, description="Factor on counts or bytes.", examples=[100], gt=0, le=1e12)
+    scale: Number = Field(default=1.0, description="Factor on counts or bytes.", examples=[100], gt=0, le=1e12)
     repeat: Count = Field(default=1, description="Copies of each row, at its own time.", examples=[10], ge=1, le=10**9)
-
-    @field_validator("scale", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator(*PERIOD_KEYS, *RECORD_KEYS)
     @classmethod
