@@ -23,7 +23,7 @@ from kinsim.system.workload.trace import TraceArrivals
 if TYPE_CHECKING:
     from kinsim.engine.arrivals import Context
 
-__all__ = ["TraceDrawer", "flow_log_drawer", "trace_drawer", "trace_of", "trace_problems"]
+__all__ = ["TraceDrawer", "flow_log_drawer", "trace_drawer", "trace_notes", "trace_of", "trace_problems"]
 
 
 class TraceDrawer:
@@ -245,3 +245,12 @@ def trace_problems(sources: Mapping[str, Source], base_dir: Path) -> list[Proble
             except ConfigError as error:
                 problems += error.problems
     return problems
+
+
+def trace_notes(sources: Mapping[str, Source], base_dir: Path) -> list[str]:
+    """What a reader should know of the traces of *sources*, such as periods without a value; they must be sound."""
+    notes: list[str] = []
+    for name, source in sources.items():
+        if isinstance(source.arrivals, TraceArrivals):
+            notes += [f"{source.arrivals.file}: {note}" for note in trace_of(source, base_dir, name).notes]
+    return notes

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kinsim.engine.arrivals import ArrivalSource
 from kinsim.engine.pieces import record_time_us, singles
 from kinsim.engine.tables import Rows
-from kinsim.engine.traces import by_minute, trace_problems
+from kinsim.engine.traces import by_minute, trace_notes, trace_problems
 from kinsim.errors import ConfigError
 from kinsim.scenario import parse
 from kinsim.system.workload import Source
@@ -26,7 +26,8 @@ def offered(tmp_path):
 
     def offered(workload, csv="", run="{duration: 1h}", producer="", replication=0):
         (tmp_path / "trace.csv").write_text(csv)
-        text = f"kinsim: 1\nname: t\nprofile: ideal\nworkload: {workload}\n{producer}\nstream: {{shard_count: 1}}\nrun: {run}\n"
+        parts = ["kinsim: 1", "name: t", "profile: ideal", f"workload: {workload}", producer, f"run: {run}"]
+        text = "\n".join([*parts, "stream: {shard_count: 1}", ""])
         source = ArrivalSource(parse(text, file="t.yaml", base_dir=tmp_path), replication)
         rows = Rows.concatenate([rows for _, _, rows in source.windows()])
         assert source.created == rows.count.sum() + source.in_producer
@@ -177,6 +178,14 @@ def test_all_traces_of_a_workload_are_checked(tmp_path):
     found = trace_problems(sources, tmp_path)
     assert [p.message.split(":")[0] for p in found] == ["row 2 goes back in time", str(tmp_path / "b.csv")]
     assert found[1].path == "workload.sources.b.arrivals.file"
+
+
+def test_what_a_trace_lacks_is_said(tmp_path):
+    (tmp_path / "a.csv").write_text("t,n\n0,1\n60,1\n240,2\n")
+    arrivals = {"model": "trace", "file": "a.csv", "time": "t", "count": "n"}
+    assert trace_notes({"x": Source.model_validate({"arrivals": arrivals})}, tmp_path) == [
+        "a.csv: 2 of 5 periods of 1m have no row and count as 0"
+    ]
 
 
 # -- flow logs --
