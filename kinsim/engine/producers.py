@@ -153,6 +153,10 @@ def calls_of(rows: Rows, first_of_row: list[int], plan: CallPlan, end_us: int) -
     >>> calls_of(rows, [0, 1, 2, 3, 4], CallPlan(batch_size=2, flush_us=50), 1_000)
     (array([2, 3, 4]), array([ 10,  70, 250]), 4)
     """
+    if first_of_row[-1] == len(rows):
+        return _calls_of_single_records(
+            (rows.time_us + rows.step_offset // rows.step_denominator).tolist(), plan, end_us
+        )
     starts, counts = rows.time_us.tolist(), rows.count.tolist()
     numerators, offsets = rows.step_numerator.tolist(), rows.step_offset.tolist()
     denominators = rows.step_denominator.tolist()
@@ -186,9 +190,29 @@ def calls_of(rows: Rows, first_of_row: list[int], plan: CallPlan, end_us: int) -
     return np.array(ends, np.int64), np.array(leave_us, np.int64), record
 
 
+def _calls_of_single_records(times: list[int], plan: CallPlan, end_us: int) -> tuple[Int64, Int64, int]:
+    """The same where each row is one record."""
+    ends: list[int] = []
+    leave_us: list[int] = []
+    total, record = len(times), 0
+    while record < total:
+        deadline_us = times[record] + plan.flush_us
+        full = record + plan.batch_size
+        end = bisect_right(times, deadline_us, record, min(full, total))
+        if end < full and deadline_us >= end_us:
+            break
+        ends.append(end)
+        leave_us.append(deadline_us if end < full else times[end - 1])
+        record = end
+    return np.array(ends, np.int64), np.array(leave_us, np.int64), record
+
+
 def _records(rows: Rows, first_of_row: Int64, starts: list[int], end: int) -> tuple[Rows, NDArray[np.intp]]:
     """Records from *starts[0]* to *end* as rows cut at each of *starts*, and the part that each row is in."""
     begin = starts[0]
+    if int(first_of_row[-1]) == len(rows):
+        single = rows.take(slice(begin, end))
+        return single, np.array(starts, np.int64).searchsorted(np.arange(begin, end), "right") - 1
     inner = first_of_row[(first_of_row >= begin) & (first_of_row < end)]
     bounds = np.unique(np.concatenate([np.array(starts, np.int64), inner]))
     bounds = bounds[bounds < end]

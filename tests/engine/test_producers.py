@@ -193,6 +193,15 @@ def test_calls_keep_all_records_and_windows_make_no_difference(table, size, flus
     assert record_times(offered(windows[1])) == record_times(out)
 
 
+@given(table=some_rows, size=st.integers(2, 7), flush_us=st.integers(0, 300))
+def test_rows_of_several_records_make_the_same_calls_as_their_records(table, size, flush_us):
+    def offered(rows):
+        settings = {"model": "sdk", "api": "PutRecords", "batch_size": size, "flush": f"{flush_us}us"}
+        return record_times(run(call_stage(settings), cut(rows, 1000), 1000))
+
+    assert offered(built(table)) == offered(singles(built(table)))
+
+
 def test_a_record_at_the_very_end_of_the_flush_goes_with_it_whatever_the_window():
     for window_us in (SECOND, 10 * SECOND):
         out = run(calls(batch_size=9, flush="1s"), rows_at([0, SECOND, SECOND + 1]), window_us)
