@@ -275,7 +275,7 @@ class Level:
         until_us = np.append(time_us[1:], end_us)
         shown = np.maximum(until_us, self.warm_up_us) - np.maximum(time_us, self.warm_up_us)
         self.times.add(levels, levels, shown)
-        counts = (shown > 0) | (time_us >= self.warm_up_us)
+        counts = until_us >= self.warm_up_us
         if counts.any():
             top = int(levels[counts].max())
             if top > self.max or not self._seen_max:

@@ -21,7 +21,7 @@ from kinsim.measure.reads import ReadSide
 from kinsim.measure.result import ReplicationResult
 from kinsim.measure.runs import Billing, Columns, RunSide, columns_of
 from kinsim.measure.stretches import SHARD_BITS, Int64, Stretches
-from kinsim.measure.timeline import NEVER_US, Timeline
+from kinsim.measure.timeline import FIRST, NEVER_US, RECORDS, SHARD, Timeline
 from kinsim.measure.wanted import Wanted
 from kinsim.measure.writes import WriteSide
 
@@ -89,6 +89,8 @@ class Recorder:
         self.end_us = 0
         self._seen = np.zeros(self.shards, np.int64)
         self._pointer = np.zeros(self.shards, np.int64)
+        self._known = np.zeros(self.shards, np.int64)
+        self._beyond_gap = np.zeros((7, 0), np.int64)
         self._retrying = np.zeros(self.shards, bool)
         self._held = _Held(self.shards)
         self._result: ReplicationResult | None = None
@@ -128,8 +130,9 @@ class Recorder:
         """Take in the state at the end, check that every record is somewhere, and make up the result."""
         self._work_off()
         self._take_in_flight(final)
-        last_us = max(final.end_us, self.timeline.latest_event_us() + 1)
-        self.timeline.advance(last_us, self._head_us)
+        self.timeline.advance(final.end_us, self._head_us)
+        self.timeline.horizon_us = final.end_us
+        self.timeline.advance(self.timeline.latest_event_us() + 1, self._head_us)
         self.timeline.finish(final.end_us)
         self.writes.finish(final.end_us)
         self.runs.use_same_latency()
@@ -226,7 +229,7 @@ class Recorder:
         waiting = self._waited(losses, shard, first, records)
         lost = losses[:, waiting]
         removals = np.stack([lost[0], lost[1], np.full(lost.shape[1], LOSE), lost[2], lost[3], lost[5], lost[6]])
-        removals = np.concatenate([taken, removals], axis=1)
+        removals = self._contiguous(np.concatenate([taken, removals, self._beyond_gap], axis=1))
         done = table["outcome"] == Outcome.OK
         settles = np.concatenate(
             [
@@ -237,13 +240,33 @@ class Recorder:
         )
         runs = np.stack([table["start_us"], table["end_us"]])
         self.timeline.add(arrivals, removals, settles, runs)
-        np.maximum.at(self._pointer, removals[0], removals[3] + removals[4])
+        if shard.size:
+            np.maximum.at(self._known, shard, first + records)
         self._note_retries(table, losses)
+
+    def _contiguous(self, removals: Int64) -> Int64:
+        """The removals that follow one another without a gap; a gap is a batch that is still under way.
+
+        What was lost behind it waits for it, so that each shard gives up its records in their order.
+        """
+        removals = removals[:, np.lexsort((removals[FIRST], removals[SHARD]))]
+        shard, first = removals[SHARD], removals[FIRST]
+        expected = self._pointer[shard]
+        same = np.concatenate(([False], shard[1:] == shard[:-1]))
+        expected[1:][same[1:]] = (first + removals[RECORDS])[:-1][same[1:]]
+        gaps = np.cumsum(first != expected)
+        begins = np.maximum.accumulate(np.where(same, 0, np.arange(shard.size)))
+        before = np.where(begins > 0, gaps[begins - 1], 0) if shard.size else gaps
+        beyond = gaps > before
+        self._beyond_gap = removals[:, beyond]
+        removals = removals[:, ~beyond]
+        np.maximum.at(self._pointer, removals[SHARD], removals[FIRST] + removals[RECORDS])
+        return removals
 
     def _waited(self, losses: Int64, shard: Int64, first: Int64, records: Int64) -> NDArray[np.bool_]:
         """Which losses were waiting: those in no batch, known before or now."""
         number = (losses[0] << SHARD_BITS) + losses[2]
-        waiting = losses[2] >= self._pointer[losses[0]]
+        waiting = losses[2] >= self._known[losses[0]]
         key = np.sort((shard << SHARD_BITS) + first)
         if key.size:
             ends = np.sort((shard << SHARD_BITS) + first + records)
@@ -259,7 +282,7 @@ class Recorder:
             self._retrying[shard[last]] = table["outcome"][last] != Outcome.OK
         for number in np.flatnonzero(self._retrying).tolist():
             mine = losses[0] == number
-            if mine.any() and int((losses[2][mine] + losses[3][mine]).max()) >= self._pointer[number]:
+            if mine.any() and int((losses[2][mine] + losses[3][mine]).max()) >= self._known[number]:
                 self._retrying[number] = False
 
     def _frontier_us(self) -> int:
@@ -292,6 +315,8 @@ class Recorder:
         rows = []
         for shard, taken in final.taken.items():
             first = int(self._pointer[shard])
+            beyond = self._beyond_gap[FIRST][self._beyond_gap[SHARD] == shard]
+            taken = int(beyond[0]) if beyond.size else taken
             if taken <= first:
                 continue
             log = self.logs[shard]

@@ -165,6 +165,8 @@ class RunSide:
             order = np.argsort(key, kind="stable")
             table = {name: column[order] for name, column in table.items()}
             key = key[order]
+        if self.samples["sojourn_s"].has_room(rows.expanded_size()):
+            rows = rows.expanded()
         parts, batch = per_batch(rows, key, key + table["records"])
         parts, batch = self._warm(parts, batch)
         if not len(parts):

@@ -162,6 +162,10 @@ class Samples:
         """Whether percentiles are still exact."""
         return self._histogram is None
 
+    def has_room(self, rows: int) -> bool:
+        """Whether percentiles stay exact with so many more rows."""
+        return self.exact and self.kept + rows <= self.budget
+
     @property
     def relative_error(self) -> float:
         """Largest relative error of the percentiles over all shards."""
@@ -173,7 +177,7 @@ class Samples:
             return
         self._sorted = None
         ramps = _has_ramps(spread)
-        if ramps and self.exact and self.kept + _expanded_size(spread) <= self.budget:
+        if ramps and self.has_room(_expanded_size(spread)):
             spread, ramps = _expanded(spread), False
         lowest = _lowest(spread) if ramps else spread.value
         groups = groups or _groups(spread, lowest)
@@ -184,7 +188,7 @@ class Samples:
 
     def _keep(self, spread: Spread, lowest: Int64, ramps: bool) -> None:
         if self.exact:
-            if not ramps and self.kept + spread.value.size <= self.budget:
+            if not ramps and self.has_room(spread.value.size):
                 self.kept += spread.value.size
                 self._chunks.append((spread.shard, spread.value, spread.weight))
                 return

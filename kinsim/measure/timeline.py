@@ -73,6 +73,8 @@ class Timeline:
         self.shards = shards
         self.warm_up_us = warm_up_us
         self.now_us = 0
+        self.horizon_us = NEVER_US
+        """End of the run, once it is known: nothing grows older after it."""
         self.backlog = Level(warm_up_us, minutes)
         self.backlog_bytes = Level(warm_up_us, minutes)
         self.in_system = Level(warm_up_us, minutes)
@@ -262,7 +264,8 @@ class Timeline:
         rows = np.flatnonzero(waiting > 0)
         head = np.array([self._head(int(s), int(removed[s]), head_us) for s in rows], np.int64)
         start = np.maximum(np.maximum(last_us[rows], head), start_us)
-        return Teeth(start, np.full(rows.size, to_us), head, rows.astype(np.int64))
+        end = np.maximum(start, min(to_us, self.horizon_us))
+        return Teeth(start, end, head, rows.astype(np.int64))
 
     def _head(self, shard: int, number: int, head_us: Callable[[int, int], int]) -> int:
         for table in self._removals:
