@@ -84,7 +84,7 @@ def scalar_text(value: Any) -> str:
             return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
         return repr(value)
     text = str(value)
-    plain = _PLAIN.fullmatch(text) and text == text.strip() and scalar(text) == text and isinstance(scalar(text), str)
+    plain = _PLAIN.fullmatch(text) and text == text.strip() and isinstance(scalar(text), str)
     return text if plain and len(text) < 400 else _quoted(text)
 
 

@@ -137,6 +137,12 @@ def test_a_profile_of_ones_own(tmp_path, good):
     assert scenario.stream.retention_period_s == 86_400
     with pytest.raises(ConfigError, match=r"above 8.*\n.*\n.*profile lab accepts 1 to 8 \(our quota"):
         parse(text.replace("shard_count: 2", "shard_count: 9"), base_dir=tmp_path)
+    before = scenario.config_hash
+    (tmp_path / "lab.yaml").write_text(
+        OWN + "constants: {mb_per_vcpu: {value: 2000, unit: MB, source: x, date: y}}\n", "utf-8"
+    )
+    assert parse(text, base_dir=tmp_path).config_hash != before
+    (tmp_path / "lab.yaml").write_text(OWN, "utf-8")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "scenario.yaml").write_text(scenario.to_yaml(tmp_path / "results"), "utf-8")
     assert load(tmp_path / "results" / "scenario.yaml").config_hash == scenario.config_hash
