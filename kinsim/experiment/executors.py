@@ -10,7 +10,7 @@ import ctypes
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -231,12 +231,12 @@ class _Loop(Generic[TaskT, R]):
             self.restart(error)
         return True
 
-    def collect(self, done: Iterable[Future[R]]) -> Iterator[tuple[TaskT, R | Exception]]:
+    def collect(self, done: Set[Future[R]]) -> Iterator[tuple[TaskT, R | Exception]]:
         """Hand out what has ended; put what was lost with its worker in the line of suspects."""
         alone = len(self.pending) == 1
         self.on_trial = False
         lost: list[tuple[TaskT, BaseException]] = []
-        for future in done:
+        for future in [each for each in self.pending if each in done]:  # in the order in which they were submitted
             task, error = self.pending.pop(future), future.exception()
             if isinstance(error, BrokenExecutor):
                 lost.append((task, error))

@@ -217,6 +217,10 @@ class SweepResult:
             if entry is not None and entry[0] == DONE:
                 yield {"point_id": point_id, "settings": settings, **entry[1]}
 
+    def replications_of(self, point_id: str) -> Iterator[Json]:
+        """Numbers of each replication of a point, in their order: ``metrics``, ``slo_values``, ``cost``, ``facts``."""
+        return self._journal.replications(point_id)
+
     @property
     def digest(self) -> str:
         """A hash over every number of every replication, the same whatever computed them."""

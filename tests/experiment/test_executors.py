@@ -17,6 +17,7 @@ from kinsim.experiment.executors import (
     Processes,
     Serial,
     WorkerLost,
+    _Loop,
     executor_for,
     run_tasks,
     time_limit,
@@ -166,6 +167,18 @@ def test_what_was_lost_with_a_worker_is_done_again() -> None:
     executor = BreaksOnce()
     assert sorted(run_tasks(executor, square, range(10), window=3)) == [(n, n * n) for n in range(10)]
     assert executor.restarts == 1
+
+
+def test_a_suspect_runs_alone() -> None:
+    class Never(Serial):
+        def submit(self, fn: Any, /, *args: Any) -> Future[Any]:
+            return Future()
+
+    loop = _Loop(Never(), square, iter(range(10)), 4, lambda: False)
+    loop.suspects.append(99)
+    loop.fill()
+    loop.fill()
+    assert list(loop.pending.values()) == [99]
 
 
 def test_the_names_of_executors() -> None:

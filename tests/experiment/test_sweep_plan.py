@@ -104,6 +104,7 @@ def test_points_that_mean_the_same_are_computed_once(folder: Path) -> None:
     )
     plan = plan_sweep(path)
     assert (len(plan), plan.duplicates) == (2, 1)
+    assert [point.settings for point in plan.points] == [{"function.memory_size": 512}, {"function.timeout": "1m"}]
 
 
 def test_points_with_the_same_workload_share_their_draws(folder: Path) -> None:
