@@ -6,10 +6,12 @@ Only keywords that Draft 7 knows are used, since editors' YAML servers knew no o
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
 
 from kinsim import units
-from kinsim.scenario.paths import all_paths, find, split
+from kinsim.scenario.paths import all_paths, fields_of, find, members, split
 from kinsim.scenario.profiles import NEWEST, Entry, load_profile, value_text
 from kinsim.scenario.unbuilt import NOT_YET, UNBUILT
 
@@ -69,6 +71,8 @@ def _scenario() -> Schema:
     names = _short_names(whole["$defs"])
     definitions = {names[name]: _tidy(each, names) for name, each in whole.pop("$defs").items()}
     top = _tidy(whole, names)
+    for model in _models(Scenario, {}).values():
+        _bounded(definitions.get(model.__name__, {}), model)
     top["required"] = ["kinsim", "workload", "run"]
     top["properties"]["extends"] = {
         "description": "Files that this one is laid upon, relative to it; mappings merge, the later wins.",
@@ -92,6 +96,30 @@ def _scenario() -> Schema:
         **top,
         "definitions": dict(sorted(definitions.items())),
     }
+
+
+def _models(kind: Any, found: dict[str, type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """All settings within *kind*, by name."""
+    for each in members(kind):
+        for part in get_args(each):
+            _models(part, found)
+        if isinstance(each, type) and issubclass(each, BaseModel) and each.__name__ not in found:
+            found[each.__name__] = each
+            for field in each.model_fields.values():
+                _models(field.annotation, found)
+    return found
+
+
+def _bounded(definition: Schema, model: type[BaseModel]) -> None:
+    """Bounds of numbers that may also be text, which pydantic leaves out."""
+    for key, field in fields_of(model).items():
+        branches = definition.get("properties", {}).get(key, {}).get("anyOf", [])
+        for constraint in field.metadata:
+            for bound, keyword in BOUNDS.items():
+                limit = getattr(constraint, bound, None)
+                for branch in branches if limit is not None else ():
+                    if branch.get("type") in ("number", "integer"):
+                        branch[keyword] = limit
 
 
 def _short_names(definitions: Schema) -> dict[str, str]:
@@ -135,11 +163,8 @@ def _tidy(value: Any, names: dict[str, str], in_properties: bool = False) -> Any
     if isinstance(tidied.get("$ref"), str):
         reference = {"$ref": "#/definitions/" + names[tidied.pop("$ref").rpartition("/")[2]]}
         return {**tidied, "allOf": [reference]} if tidied else reference
-    for bound in [bound for bound in BOUNDS if bound in tidied]:
-        limit = tidied.pop(bound)
-        for branch in tidied.get("anyOf", []):
-            if branch.get("type") in ("number", "integer"):
-                branch[BOUNDS[bound]] = limit
+    for bound in BOUNDS:
+        tidied.pop(bound, None)  # beside a number that may be text pydantic writes words of its own
     if {"type": "null"} in tidied.get("anyOf", []):
         tidied["anyOf"].append({"enum": ["none", "unlimited"]})
     return tidied

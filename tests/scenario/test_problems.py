@@ -87,6 +87,8 @@ def test_a_shouted_mistake_is_told_once(good, problems):
         ("duration: {fixed: 30ms}", "duration: {distribution: lognormal, mean: 1s, cv: x}"),
         ("rate: 10/s", "rate: x"),
         ("duration: 10m", "duration: -1"),
+        ("batch_size: 100", "retry_backoff: {base: x}"),
+        ("batch_size: 100", "retry_backoff: {base: 1s, fctor: 2}"),
     ):
         assert len(problems(good.replace(old, new))) == 1
 

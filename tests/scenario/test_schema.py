@@ -98,6 +98,7 @@ def test_they_fit_as_an_editor_reads_them(path, monkeypatch):
         "workload: {arrivals: {model: poisson}}",
         "slos: {a: {metric: x}}",
         "run: {duration: 1 fortnight}",
+        "run: {duration: 1h, replications: 100_001}",
         "kinsim: 2",
         "foo: 1",
         "pipelines: {a: {}}",

@@ -185,6 +185,14 @@ def test_the_longest_burst_outlives_the_retention():
     assert "takes 2.6 d to work off" in found[-1].message
 
 
+def test_an_overload_is_told_once():
+    incident = {"model": "poisson", "rate": "100/s", "bursts": [{"at": "10m", "duration": "6h", "factor": 8}]}
+    found = warned(
+        BASE, {"function.duration.per_record": "12.5ms", "workload.arrivals": incident, "run.duration": "30d"}
+    )
+    assert [each.path for each in found] == ["stream.shard_count"]
+
+
 def test_records_that_are_too_large():
     found = warned(BASE, {"workload.record_size": "2 MiB", "workload.arrivals.rate": "0.1/s"})
     assert [each.path for each in found] == ["workload.record_size", "event_source_mapping.batch_size"]
