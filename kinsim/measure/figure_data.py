@@ -10,10 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from kinsim.measure.result import ReplicationResult, Series
+    from kinsim.scenario import Scenario
 
 Floats = NDArray[np.float64]
 
@@ -133,6 +137,7 @@ def stacked(rows: Sequence[Floats]) -> Floats:
 def offered_load(
     offered: Mapping[str, Floats],
     rejected: Mapping[str, Floats],
+    peaks: Mapping[str, Floats],
     limits: Mapping[str, float | None],
     *,
     end_s: float,
@@ -144,39 +149,55 @@ def offered_load(
     Parameters
     ----------
     offered, rejected: totals per minute, shape (replications, minutes), for `bytes` and `records`
-    limits: of the whole stream per second for `bytes` and `records`; None: unlimited
+    peaks: the largest amount of one second in each minute
+    limits: of the whole stream per second; None: unlimited
     """
     minutes = offered["records"].shape[1]
     width = minutes_per_bin(minutes, MOST_POINTS)
-    lengths = minute_lengths_s(minutes, end_s)
-    columns: dict[str, NDArray[Any]] = {"time_s": np.arange(-(-minutes // width)) * float(width * MINUTE_S)}
+    lengths = binned(minute_lengths_s(minutes, end_s), width, "sum")
+    columns: dict[str, NDArray[Any]] = {"time_s": np.arange(lengths.size) * float(width * MINUTE_S)}
     notes: dict[str, Any] = {"bin_s": width * MINUTE_S, "end_s": end_s, "shard_count": shard_count}
     for name in ("bytes", "records"):
-        seconds = binned(lengths, width, "sum")
-        mean, low, high = mean_and_interval(binned(offered[name], width, "sum") / seconds, confidence)
-        refused = np.nanmean(binned(rejected[name], width, "sum") / seconds, axis=0)
+        mean, low, high = mean_and_interval(binned(offered[name], width, "sum") / lengths, confidence)
         columns |= {
             f"offered_{name}_per_s": mean,
             f"offered_{name}_per_s_ci_low": np.maximum(low, 0),
             f"offered_{name}_per_s_ci_high": high,
-            f"rejected_{name}_per_s": refused,
+            f"rejected_{name}_per_s": mean_of(binned(rejected[name], width, "sum") / lengths),
+            f"busiest_second_{name}": mean_of(binned(peaks[name], width, "max")),
         }
-        notes[name] = _load_notes(offered[name] / lengths, rejected[name], limits[name])
+        notes[name] = {
+            "limit_per_s": limits[name],
+            "mean_per_s": float(np.nansum(mean * lengths) / max(float(lengths.sum()), 1e-9)),
+            "busiest": _worst(peaks[name]),
+            "rejected_share": _share(rejected[name], offered[name]),
+        }
     return FigureData(1, "offered_load", columns, notes)
 
 
-def _load_notes(per_s: Floats, rejected: Floats, limit: float | None) -> dict[str, Any]:
-    """Peak minute, mean, limit and rejected share of one measure of load."""
-    mean = np.nanmean(per_s, axis=0)
-    peak = int(np.nanargmax(mean)) if np.nansum(mean) > 0 else 0
-    total = float(np.nansum(per_s * MINUTE_S))
-    return {
-        "limit_per_s": limit,
-        "peak_per_s": float(mean[peak]),
-        "peak_at_s": float(peak * MINUTE_S),
-        "mean_per_s": float(np.nanmean(mean)),
-        "rejected_share": float(np.nansum(rejected)) / total if total else 0.0,
-    }
+def _share(part: Floats, whole: Floats) -> float:
+    total = float(np.nansum(whole))
+    return float(np.nansum(part)) / total if total > 0 else 0.0
+
+
+def mean_of(values: Floats) -> Floats:
+    """Mean over replications (first axis) of those that have a value."""
+    return mean_and_interval(values)[0]
+
+
+def _worst(values: Floats, confidence: float = 0.95, first: int = 0) -> dict[str, float | None] | None:
+    """Mean over replications of the largest value from minute *first* on, and the start of its usual minute.
+
+    None where no replication has a value.
+    """
+    late = values[:, first:]
+    if not np.isfinite(late).any():
+        return None
+    tops = np.where(np.isfinite(late), late, -np.inf).max(axis=1)
+    mean, low, high = (float(x) for x in mean_and_interval(np.where(np.isfinite(tops), tops, np.nan), confidence))
+    at = first + int(np.nanargmax(mean_of(late)))
+    band = (max(low, 0.0), high) if math.isfinite(low) else (None, None)
+    return {"value": mean, "ci_low": band[0], "ci_high": band[1], "at_s": float(at * MINUTE_S)}
 
 
 def iterator_age(
@@ -188,6 +209,8 @@ def iterator_age(
     limits: Sequence[Mapping[str, Any]] = (),
     retention_s: float | None = None,
     expired_records: float = 0.0,
+    warm_up_s: float = 0.0,
+    longest_run_s: float = 0.0,
     confidence: float = 0.95,
 ) -> FigureData:
     """Figure 2: IteratorAge (the maximum of each minute over all shards) over time.
@@ -196,11 +219,14 @@ def iterator_age(
     ----------
     iterator_age_s, oldest_waiting_s: (replications, minutes); NaN in a minute without invocation
     limits: SLOs on an age: `{"name", "limit_s"}`
+    longest_run_s: an invocation that runs through a minute reports nothing in it; for so long its age is carried on
+        in minutes for which another replication has a value, so that the mean is of all of them
     """
     minutes = iterator_age_s.shape[1]
     width = minutes_per_bin(minutes, MOST_POINTS)
     bin_s = width * MINUTE_S
-    mean, low, high = mean_and_interval(binned(iterator_age_s, width, "max"), confidence)
+    known = carried_on(iterator_age_s, math.ceil(longest_run_s / MINUTE_S))
+    mean, low, high = mean_and_interval(binned(known, width, "max"), confidence)
     columns: dict[str, NDArray[Any]] = {
         "time_s": np.arange(mean.size) * float(bin_s),
         "iterator_age_s": mean,
@@ -223,7 +249,8 @@ def iterator_age(
         "retention_s": retention_s,
         "expired_records": expired_records,
         "heavy": intervals_where(heavy, bin_s),
-        "worst": _worst(mean, bin_s),
+        "warm_up_s": warm_up_s,
+        "worst": _worst(iterator_age_s, confidence, first=-(-int(warm_up_s) // MINUTE_S)),
         "above": None,
     }
     if limits:
@@ -232,12 +259,20 @@ def iterator_age(
     return FigureData(2, "iterator_age", columns, notes)
 
 
-def _worst(values: Floats, bin_s: float) -> dict[str, float] | None:
-    """Largest value and when, or None without any value."""
-    if not np.isfinite(values).any():
-        return None
-    at = int(np.nanargmax(values))
-    return {"value_s": float(values[at]), "at_s": float(at * bin_s)}
+def carried_on(values: Floats, most: int) -> Floats:
+    """*values* (replications, minutes) with gaps filled by the last value, for at most *most* minutes.
+
+    Only minutes are filled in which another replication has a value.
+
+    >>> carried_on(np.array([[5.0, np.nan, np.nan], [1.0, 1.0, np.nan]]), 1)
+    array([[ 5.,  5., nan], [ 1.,  1., nan]])
+    """
+    filled = values.copy()
+    wanted = np.isfinite(values).any(axis=0)
+    for shift in range(1, min(most, values.shape[1] - 1) + 1):
+        hole = ~np.isfinite(filled[:, shift:]) & wanted[shift:]
+        filled[:, shift:] = np.where(hole, values[:, :-shift], filled[:, shift:])
+    return filled
 
 
 def _longest_above(values: Floats, limit: float, bin_s: float) -> dict[str, Any] | None:
@@ -260,57 +295,52 @@ def shard_heat_map(
     end_s: float,
     rejected: Iterable[Floats] | None = None,
     quantity: str = "shard_write_utilization",
+    period_s: int = MINUTE_S,
 ) -> FigureData:
     """Figure 8: *quantity* of each shard over time, mean over replications.
 
     Parameters
     ----------
-    utilization: one array (shards, minutes) per replication, read one at a time
+    utilization: one array (shards, periods) per replication, read one at a time
     rejected: rejected records in the same shape; None where there is no limit
     quantity: `shard_write_utilization` (1) or `iterator_age_s` (s; the largest of a bin)
+    period_s: length of a period
     """
-    grid, width, minutes = _mean_grid(utilization, "max" if quantity == "iterator_age_s" else "mean")
-    columns = _long(grid, shard_ids, width, quantity)
-    notes: dict[str, Any] = {"bin_s": width * MINUTE_S, "end_s": end_s, "quantity": quantity, "minutes": minutes}
-    per_shard = np.array([np.nanmean(row) if np.isfinite(row).any() else 0.0 for row in grid])
+    grid, width = _mean_grid(utilization, "max" if quantity == "iterator_age_s" else "mean")
+    bin_s = width * period_s
+    columns: dict[str, NDArray[Any]] = {
+        "time_s": np.tile(np.arange(grid.shape[1]) * float(bin_s), grid.shape[0]),
+        "shard": np.repeat(np.array(shard_ids, dtype=object), grid.shape[1]),
+        quantity: grid.ravel(),
+    }
+    notes: dict[str, Any] = {"bin_s": bin_s, "end_s": end_s, "quantity": quantity}
+    known = np.isfinite(grid)
+    per_shard = np.nansum(grid, axis=1) / np.maximum(known.sum(axis=1), 1)
     notes |= {"shards": list(shard_ids), "per_shard": [float(x) for x in per_shard], **inequality(per_shard)}
     if rejected is not None:
-        lost, _, _ = _mean_grid(rejected, "sum")
+        lost, _ = _mean_grid(rejected, "sum")
         columns["rejected_records"] = lost.ravel()
         notes["rejected_per_shard"] = [float(x) for x in np.nansum(lost, axis=1)]
     return FigureData(8, "shard_heat_map", columns, notes)
 
 
-def _mean_grid(arrays: Iterable[Floats], how: str) -> tuple[Floats, int, int]:
-    """Mean over replications of arrays (shards, minutes) in bins that a map can show."""
+def _mean_grid(arrays: Iterable[Floats], how: str) -> tuple[Floats, int]:
+    """Mean over replications of arrays (shards, periods), in bins of so many periods that a map can show them."""
     total: Floats | None = None
     seen: Floats | None = None
-    width = minutes = 1
+    width = 1
     for values in arrays:
-        minutes = max(minutes, values.shape[1])
-        if total is None:
-            width = minutes_per_bin(values.shape[1], MOST_CELLS)
-        cells = binned(values, width, how)
         if total is None or seen is None:
-            total, seen = np.zeros_like(cells), np.zeros_like(cells)
-        wide = min(cells.shape[1], total.shape[1])
-        cells = cells[:, :wide]
-        total[:, :wide] += np.nan_to_num(cells)
-        seen[:, :wide] += np.isfinite(cells)
+            width = minutes_per_bin(values.shape[1], MOST_CELLS)
+            total = seen = np.zeros((values.shape[0], 0))
+        cells = binned(values, width, how)
+        more = max(cells.shape[1] - total.shape[1], 0)
+        total, seen = (np.pad(each, ((0, 0), (0, more))) for each in (total, seen))
+        total[:, : cells.shape[1]] += np.nan_to_num(cells)
+        seen[:, : cells.shape[1]] += np.isfinite(cells)
     if total is None or seen is None:
-        return np.zeros((0, 0)), width, minutes
-    with np.errstate(invalid="ignore"):
-        return np.where(seen > 0, total / np.maximum(seen, 1), np.nan), width, minutes
-
-
-def _long(grid: Floats, shard_ids: Sequence[str], width: int, quantity: str) -> dict[str, NDArray[Any]]:
-    """A map as rows: time, shard, value."""
-    shards, bins = grid.shape
-    return {
-        "time_s": np.tile(np.arange(bins) * float(width * MINUTE_S), shards),
-        "shard": np.repeat(np.array(shard_ids, dtype=object), bins),
-        quantity: grid.ravel(),
-    }
+        return np.zeros((0, 0)), width
+    return np.where(seen > 0, total / np.maximum(seen, 1), np.nan), width
 
 
 def inequality(per_shard: Floats) -> dict[str, Any]:
@@ -333,7 +363,6 @@ def age_against_shards(
     points: Sequence[Mapping[str, Any]],
     *,
     metric: str,
-    statistic: str,
     unit: str = "s",
     limit: float | None = None,
     present: float | None = None,
@@ -344,7 +373,9 @@ def age_against_shards(
     Parameters
     ----------
     points: `{"shards", "series", "value", "ci_low", "ci_high", "status"}` per point of a sweep; `series` names the
-        values of the other axes, `status` is met, missed, undecided or none (judged against *limit* alone)
+        values of the other axes, `status` is met, missed, undecided or none (judged against *limit* alone), and
+        `all`, where it is given, the same for all SLOs
+    metric: name and statistic, as `end_to_end_latency_p99`
     bounds: smallest number of shards by arithmetic, by what binds
     """
     rows = sorted(points, key=lambda p: (str(p["series"]), float(p["shards"])))
@@ -354,20 +385,24 @@ def age_against_shards(
     columns: dict[str, NDArray[Any]] = {
         "series": np.array([str(p["series"]) for p in rows], dtype=object),
         "shard_count": number["shards"].astype(np.int64) if rows else np.zeros(0, np.int64),
-        f"{metric}.{statistic}": number["value"],
-        f"{metric}.{statistic}_ci_low": number["ci_low"],
-        f"{metric}.{statistic}_ci_high": number["ci_high"],
+        f"{metric}_{unit}": number["value"],
+        f"{metric}_{unit}_ci_low": number["ci_low"],
+        f"{metric}_{unit}_ci_high": number["ci_high"],
         "status": np.array([str(p.get("status") or "none") for p in rows], dtype=object),
     }
+    sufficient = {name: _smallest_sufficient(rows, name, "status") for name in names}
+    counts = {name: count for name, count in sufficient.items() if count is not None}
     notes: dict[str, Any] = {
         "metric": metric,
-        "statistic": statistic,
         "unit": unit,
         "limit": limit,
         "present": present,
         "bounds": dict(bounds or {}),
         "series": names,
-        "sufficient": {name: _smallest_sufficient(rows, name) for name in names},
+        "best": min(counts, key=lambda name: counts[name]) if counts else next(iter(names), None),
+        "sufficient": sufficient,
+        "sufficient_for_all": {name: _smallest_sufficient(rows, name, "all") for name in names},
+        "more_slos": any(p.get("all", p.get("status")) != p.get("status") for p in rows),
     }
     return FigureData(4, "age_against_shards", columns, notes)
 
@@ -376,12 +411,115 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _smallest_sufficient(rows: Sequence[Mapping[str, Any]], series: str) -> int | None:
-    """Smallest shard count from which on every count of *series* meets the limit; None without one."""
+def _smallest_sufficient(rows: Sequence[Mapping[str, Any]], series: str, key: str) -> int | None:
+    """Smallest shard count from which on *key* of every count of *series* is met; None without one."""
     mine = [p for p in rows if str(p["series"]) == series]
     best = None
     for p in reversed(mine):
-        if p.get("status") != "met":
+        if p.get(key, p.get("status")) != "met":
             break
         best = int(p["shards"])
     return best
+
+
+# -- from a run ----------------------------------------------------------------------------------------------
+
+AGE_METRICS = {
+    "GetRecords.IteratorAgeMilliseconds": 1e-3,
+    "IteratorAge": 1e-3,
+    "iterator_age_s": 1.0,
+    "first_record_age_s": 1.0,
+    "true_age_s": 1.0,
+}
+"""Metrics whose SLOs are drawn into figure 2, and their unit in seconds."""
+
+
+LONGEST_RUN_S = 900.0
+
+
+def of_run(
+    scenario: Scenario, replications: Sequence[ReplicationResult], summary: Mapping[str, Any]
+) -> list[FigureData]:
+    """Figures 1, 2 and 8 of a run."""
+    end_s = max(replication.end_s for replication in replications)
+    confidence = scenario.run.confidence
+
+    def curve(name: str) -> Floats:
+        return stacked([replication.curves[name] for replication in replications])
+
+    kinds = ("bytes", "records")
+    limited = bool(scenario.stream.limiter)
+    shards = scenario.stream.shard_count
+    per_shard = {"bytes": scenario.stream.bytes_per_s, "records": scenario.stream.records_per_s}
+    load = offered_load(
+        {kind: curve(f"offered_{kind}") for kind in kinds},
+        {kind: curve(f"rejected_{kind}") for kind in kinds},
+        {kind: curve(f"offered_{kind}_peak_per_s") for kind in kinds},
+        {kind: float(per_shard[kind] * shards) if limited else None for kind in kinds},
+        end_s=end_s,
+        shard_count=shards,
+        confidence=confidence,
+    )
+    expired = summary["metrics"]["expired_records"]["sum"]["value"]
+    age = iterator_age(
+        curve("iterator_age_s"),
+        curve("true_age_s"),
+        curve("offered_records"),
+        end_s=end_s,
+        limits=age_limits(summary["slos"]),
+        retention_s=scenario.stream.retention_period_s,
+        expired_records=expired or 0.0,
+        warm_up_s=scenario.run.warm_up_s,
+        longest_run_s=min(scenario.function.timeout_s or 0.0, LONGEST_RUN_S),
+        confidence=confidence,
+    )
+    return [load, age, _heat_map(replications, end_s, limited)]
+
+
+def _heat_map(replications: Sequence[ReplicationResult], end_s: float, limited: bool) -> FigureData:
+    """Write utilization where there is a limit, else IteratorAge."""
+    first = replications[0]
+    quantity = "shard_write_utilization" if limited else "iterator_age_s"
+    name = quantity if limited else "shard_iterator_age_s"
+    return shard_heat_map(
+        (replication.curves[name] for replication in replications),
+        [shard["id"] for shard in first.shards],
+        end_s=end_s,
+        rejected=(r.curves["shard_rejected_records"] for r in replications) if limited else None,
+        quantity=quantity,
+        period_s=round(float(first.curves["shard_period_s"])),
+    )
+
+
+def age_limits(slos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Upper limits on an age, in seconds.
+
+    >>> age_limits([{"name": "fresh", "metric": "IteratorAge", "bound": "at_most", "limit": 60_000.0, "status": "met"}])
+    [{'name': 'fresh', 'limit_s': 60.0, 'status': 'met'}]
+    """
+    return [
+        {"name": slo["name"], "limit_s": slo["limit"] * AGE_METRICS[slo["metric"]], "status": slo["status"]}
+        for slo in slos
+        if slo["metric"] in AGE_METRICS and slo["bound"] == "at_most"
+    ]
+
+
+def mean_series(replications: Sequence[ReplicationResult]) -> list[Series]:
+    """Each series by minute as the mean over the replications that have a data point."""
+    from kinsim.measure.result import Series
+
+    found: dict[tuple[str, str, str, str], list[Series]] = {}
+    for replication in replications:
+        for series in replication.series:
+            found.setdefault((series.metric, series.dimensions, series.statistic, series.unit), []).append(series)
+    means = []
+    for (metric, dimensions, statistic, unit), parts in found.items():
+        minutes = max((int(part.offset_s[-1]) // MINUTE_S + 1 for part in parts if part.offset_s.size), default=0)
+        total, seen = np.zeros(minutes), np.zeros(minutes)
+        for part in parts:
+            place = part.offset_s // MINUTE_S
+            total[place] += part.value
+            seen[place] += 1
+        there = np.flatnonzero(seen)
+        means.append(Series(metric, dimensions, statistic, unit, there * MINUTE_S, total[there] / seen[there]))
+    return means

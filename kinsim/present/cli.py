@@ -170,6 +170,8 @@ def _report_failure(error: Exception, arguments: list[str]) -> int:
     if isinstance(error, errors.InterruptedRun):
         write_note(str(error))
         return INTERRUPTED
+    if isinstance(error, errors.SettingError):
+        error = errors.ConfigError(errors.Problem(message=error.message, help=error.help))
     if isinstance(error, errors.KinsimError) and not isinstance(error, errors.InternalError):
         write_note(str(error))
         return USAGE

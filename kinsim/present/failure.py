@@ -13,12 +13,12 @@ LOG = "log.txt"
 @contextmanager
 def logged_to(folder: Path) -> Iterator[None]:
     """Keep the traceback of an unexpected error in *folder*/log.txt."""
-    from kinsim.errors import InternalError, KinsimError
+    from kinsim.errors import InternalError, KinsimError, SettingError
 
     try:
         yield
     except Exception as error:
-        if not isinstance(error, KinsimError) or isinstance(error, InternalError):
+        if not isinstance(error, (KinsimError, SettingError)) or isinstance(error, InternalError):
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
                 path = folder / LOG

@@ -73,15 +73,17 @@ def quantity(value: float | None, unit: str, scale: Scale | None = None) -> str:
 
 
 def interval(low: float | None, high: float | None, unit: str, scale: Scale) -> str:
-    """A confidence interval in the scale of its value, or nothing.
+    """A confidence interval in the scale of its value, or nothing; what cannot be negative begins at zero.
 
     >>> interval(39.8, 42.9, "s", Scale(1.0, "s")), interval(None, None, "s", Scale(1.0, "s"))
     ('[39.8, 42.9]', '')
+    >>> interval(-3.0, 12.0, "records", Scale(1.0, ""))
+    '[0, 12]'
     """
     if low is None or high is None:
         return ""
     sign = "$" if unit == "USD" else ""
-    return f"[{sign}{digits(low / scale.divisor)}, {sign}{digits(high / scale.divisor)}]"
+    return f"[{sign}{digits(max(low, 0.0) / scale.divisor)}, {sign}{digits(high / scale.divisor)}]"
 
 
 def period(seconds: float) -> str:

@@ -28,6 +28,7 @@ def make_load(
     return figure_data.offered_load(
         {"records": records, "bytes": records * 900},
         {"records": lost, "bytes": lost * 900},
+        {"records": records / 40, "bytes": records / 40 * 900},
         {"records": limit, "bytes": None if limit is None else limit * 1_048.576},
         end_s=minutes * 60.0,
         shard_count=4,
@@ -69,8 +70,7 @@ def make_shards(series: tuple[str, ...] = ("",), limit: float | None = 60.0, cou
             )  # fmt: skip
     return figure_data.age_against_shards(
         points,
-        metric="end_to_end_latency_s",
-        statistic="p99",
+        metric="end_to_end_latency_p99",
         limit=limit,
         present=2,
         bounds={"bytes": 2, "records": 1},

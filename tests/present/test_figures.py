@@ -25,7 +25,7 @@ def texts(figure: Figure) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", ["slide", "paper", "column", "wide"])
+@pytest.mark.parametrize("size", ["slide", "column"])
 def test_every_size_has_title_footer_and_axis_labels(name, size, footer, make):
     figure = figures.render(make[name](), footer, size)
     said = texts(figure)
@@ -77,8 +77,10 @@ def test_drawn_age_is_the_csv(footer, tmp_path, make):
     stored.store([data], footer, tmp_path)
     rows = list(csv.DictReader((tmp_path / "02_iterator_age.csv").open(encoding="utf-8")))
     ages = [float(row["iterator_age_s"]) for row in rows]
-    lines = [line for line in figures.render(data, footer).axes[0].lines if len(line.get_xdata()) == len(ages)]
-    assert any(np.array_equal(line.get_ydata(), ages) for line in lines)
+    drawn = [
+        patch.get_data().values for patch in figures.render(data, footer).axes[0].patches if hasattr(patch, "get_data")
+    ]
+    assert any(np.array_equal(values, ages) for values in drawn)
 
 
 def test_age_axis_starts_at_zero_and_speaks_of_minutes(footer, make):

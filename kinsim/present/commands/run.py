@@ -88,10 +88,12 @@ def command(
         if dry_run:
             write_result(_plan(loaded, folder, ready))
             return MET
-        if not ready:
-            _compute(loaded, folder, kept, workers, progress, quiet)
-        pictures = [] if no_figures else _draw(folder, formats, size)
-        return _report(folder, ready, pictures, as_json=as_json, no_fail=no_fail, quiet=quiet)
+        wanted = () if no_figures else formats
+        if ready:
+            _draw(folder, wanted, size)
+        else:
+            _compute(loaded, folder, kept, workers, progress, quiet, wanted, size)
+        return _report(folder, ready, as_json=as_json, no_fail=no_fail, quiet=quiet)
 
 
 def _kept(text: str) -> tuple[str, ...]:
@@ -119,9 +121,16 @@ def _plan(scenario: Scenario, folder: Path, ready: bool) -> str:
 
 
 def _compute(
-    scenario: Scenario, folder: Path, kept: tuple[str, ...], workers: int | str, progress: str, quiet: bool
+    scenario: Scenario,
+    folder: Path,
+    kept: tuple[str, ...],
+    workers: int | str,
+    progress: str,
+    quiet: bool,
+    formats: tuple[str, ...],
+    size: str,
 ) -> None:
-    """Simulate and write the folder, which appears complete."""
+    """Simulate, and write the folder, which appears complete."""
     from kinsim.experiment.executors import worker_count
     from kinsim.experiment.simulate import simulate
     from kinsim.present.progress import showing
@@ -133,6 +142,7 @@ def _compute(
         result = simulate(scenario, keep=kept, workers=worker_count(workers), progress=report)
     with appearing(folder) as temporary:
         write_run(result, temporary, folder, command_line(), started)
+        _draw(temporary, formats, size)
 
 
 def command_line() -> list[str]:
@@ -140,19 +150,20 @@ def command_line() -> list[str]:
     return ["kinsim", *sys.argv[1:]]
 
 
-def _draw(folder: Path, formats: tuple[str, ...], size: str) -> list[Path]:
+def _draw(folder: Path, formats: tuple[str, ...], size: str) -> None:
     """Draw the figures that are not there yet."""
+    if not formats:
+        return
     from kinsim.present.figures import stored
 
-    data, footer = stored.load(folder / "figures")
-    missing = [
-        kind for kind in formats
-        if not all((folder / "figures" / stored.file_name(figure, kind, size)).exists() for figure in data)
-    ]  # fmt: skip
-    return stored.draw(data, footer, folder / "figures", missing, size)
+    figures = folder / "figures"
+    data, footer = stored.load(figures)
+    for kind in formats:
+        missing = [figure for figure in data if not (figures / stored.file_name(figure, kind, size)).exists()]
+        stored.draw(missing, footer, figures, [kind], size)
 
 
-def _report(folder: Path, ready: bool, pictures: list[Path], *, as_json: bool, no_fail: bool, quiet: bool) -> int:
+def _report(folder: Path, ready: bool, *, as_json: bool, no_fail: bool, quiet: bool) -> int:
     """Verdict or JSON on stdout, the place on stderr; gives the exit code."""
     from kinsim.present.console import exit_code, print_run
     from kinsim.present.run_folder import read_json
@@ -163,7 +174,5 @@ def _report(folder: Path, ready: bool, pictures: list[Path], *, as_json: bool, n
     else:
         print_run(summary)
     if not quiet:
-        if ready:
-            write_note("already computed; --fresh to redo")
-        write_note(f"{'read' if ready else 'wrote'} {folder}{os.sep}" + (" (figures in figures/)" if pictures else ""))
+        write_note(f"already computed in {folder}{os.sep}; --fresh to redo" if ready else f"wrote {folder}{os.sep}")
     return MET if no_fail else exit_code(summary)

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from kinsim.measure.figure_data import FigureData
 from kinsim.present.figures import style
 from kinsim.present.figures.scales import age_axis, amount_axis
-from kinsim.present.figures.style import GREY, HALO, INK, SERIES, VERMILION, Words
+from kinsim.present.figures.style import GREY, HALO, INK, SERIES, Words
 from kinsim.present.format import digits, quantity
 
 _MOST_NAMED = 4
@@ -24,11 +24,11 @@ def words(data: FigureData) -> Words:
     """The finding, what is drawn, and both for those who cannot see it."""
     notes = data.notes
     metric = _metric(notes)
-    subtitle = f"{metric[0].upper() if metric[:1] != 'p' else 'p'}{metric[1:]} against the number of shards"
+    subtitle = f"{metric[0].upper() if metric[:1] == 't' else metric[0]}{metric[1:]} against the number of shards"
     if np.isfinite(data.columns[_column(notes) + "_ci_low"]).any():
         subtitle += ", with its confidence interval over replications"
     if notes["limit"] is not None:
-        subtitle += "; filled: meets the SLO, open: does not, half: undecided"
+        subtitle += "; filled: meets this SLO, open: does not, half: undecided"
     if len(notes["series"]) > _MOST_NAMED:
         subtitle += f"; the first {_MOST_NAMED} of {len(notes['series'])} series named"
     title = _finding(data)
@@ -36,17 +36,16 @@ def words(data: FigureData) -> Words:
 
 
 def _column(notes: dict[str, Any]) -> str:
-    return f"{notes['metric']}.{notes['statistic']}"
+    return f"{notes['metric']}_{notes['unit']}"
 
 
 _WORDS = {
-    "end_to_end_latency_s": "end-to-end latency",
-    "iterator_age_s": "IteratorAge",
-    "IteratorAge": "IteratorAge",
+    "end_to_end_latency": "end-to-end latency",
+    "iterator_age": "IteratorAge",
     "GetRecords.IteratorAgeMilliseconds": "GetRecords.IteratorAge",
-    "true_age_s": "the oldest record's age",
-    "queue_wait_s": "waiting time",
-    "sojourn_s": "time in the system",
+    "true_age": "the oldest record's age",
+    "queue_wait": "waiting time",
+    "sojourn": "time in the system",
     "cost_usd_per_month": "cost per month",
 }
 _STATISTICS = {
@@ -56,19 +55,21 @@ _STATISTICS = {
     "mean": "mean",
     "time_average": "mean",
     "Sum": "sum",
+    "sum": "sum",
 }
 
 
 def _metric(notes: dict[str, Any]) -> str:
     """A statistic of a metric in words.
 
-    >>> _metric({"metric": "end_to_end_latency_s", "statistic": "p99"})
-    'p99 of end-to-end latency'
+    >>> _metric({"metric": "end_to_end_latency_p99"}), _metric({"metric": "IteratorAge_Maximum"})
+    ('p99 of end-to-end latency', 'the maximum of IteratorAge')
     """
-    name = str(notes["metric"])
-    words = _WORDS.get(name, name.removesuffix("_s").replace("_", " "))
-    statistic = str(notes["statistic"])
-    return f"{_STATISTICS.get(statistic, statistic)} of {words}"
+    text = str(notes["metric"])
+    statistic = next((name for name in _STATISTICS if text.endswith(f"_{name}")), text.rpartition("_")[2])
+    name = text.removesuffix(f"_{statistic}")
+    known = _STATISTICS.get(statistic)
+    return f"{f'the {known}' if known else statistic} of {_WORDS.get(name, name.replace('_', ' '))}"
 
 
 def _finding(data: FigureData) -> str:
@@ -76,7 +77,7 @@ def _finding(data: FigureData) -> str:
     shards, values = data.columns["shard_count"], data.columns[_column(notes)]
     if not np.isfinite(values).any():
         return f"No point of the sweep has a {_metric(notes)}"
-    first = notes["series"][0]
+    first = notes["best"]
     mine = (data.columns["series"] == first) & np.isfinite(values)
     prefix = f"{first}: " if len(notes["series"]) > 1 else ""
     if not mine.any():
@@ -96,7 +97,15 @@ def _finding(data: FigureData) -> str:
         return f"{prefix}no shard count tried holds {_metric(notes)} below {bound}: {high} give {show(-1)}"
     at = int(np.flatnonzero(shards[mine] == best)[0])
     plural = "shards hold" if best != 1 else "shard holds"
-    return f"{prefix}{best} {plural} {_metric(notes)} at {show(at)} (limit {bound})"
+    return f"{prefix}{best} {plural} {_metric(notes)} at {show(at)} (limit {bound}){_other_slos(notes, first)}"
+
+
+def _other_slos(notes: dict[str, Any], series: str) -> str:
+    """What the other SLOs ask for, where it is more."""
+    whole = notes["sufficient_for_all"][series]
+    if not notes["more_slos"] or whole == notes["sufficient"][series]:
+        return ""
+    return f"; all SLOs need {whole}" if whole is not None else "; no count tried meets all SLOs"
 
 
 def draw(data: FigureData, figure: FigureBase) -> FigureBase:
@@ -109,7 +118,9 @@ def draw(data: FigureData, figure: FigureBase) -> FigureBase:
         ends += _series(ax, data, place, name)
     limit = data.notes["limit"]
     if limit is not None:
-        style.limit_line(ax, limit, f"SLO {quantity(limit, data.notes['unit'])}", at="right")
+        best = data.notes["sufficient"].get(data.notes["best"])
+        crowded = best is not None and best > sum(ax.get_xlim()) / 2
+        style.limit_line(ax, limit, f"SLO {quantity(limit, data.notes['unit'])}", at="left" if crowded else "right")
     _mark_sufficient(ax, data)
     if len(data.notes["series"]) > 1:
         style.label_ends(ax, ends[:_MOST_NAMED])
@@ -129,11 +140,11 @@ def _axes(ax: Axes, data: FigureData) -> None:
         and positive.size
         and max([float(positive.max()), *also]) > _LOG_ABOVE * float(positive.min())
     ):
-        age_axis(ax, values, also=[*also, *(float(x) for x in shown)], label=_metric(notes))
+        age_axis(ax, values, also=[*also, *(float(x) for x in shown)], label=_metric(notes).removeprefix("the "))
     else:
         top = max([float(x) for x in shown] + also, default=1.0)
         unit = f" ({notes['unit']})" if notes["unit"] not in ("", "1") else ""
-        amount_axis(ax, top * 1.2, _metric(notes) + unit)
+        amount_axis(ax, top * 1.2, _metric(notes).removeprefix("the ") + unit)
     counts = sorted({int(n) for n in data.columns["shard_count"]} | {int(b) for b in notes["bounds"].values()})
     _shard_ticks(ax, counts or [1])
 
@@ -249,35 +260,33 @@ def _bounds(ax: Axes, notes: dict[str, Any]) -> None:
 def _mark_sufficient(ax: Axes, data: FigureData) -> None:
     """Name the smallest count that is enough, and the present design."""
     notes = data.notes
-    name = notes["series"][0] if notes["series"] else None
-    best = notes["sufficient"].get(name) if name is not None else None
-    if best is not None:
-        at = np.flatnonzero((data.columns["shard_count"] == best) & (data.columns["series"] == name))[0]
-        value = float(data.columns[_column(notes)][at])
-        ax.annotate(
-            f"smallest sufficient: {best}",
-            (best, value),
-            xytext=(10, 26),
-            textcoords="offset points",
-            color=INK,
-            fontsize="small",
-            va="bottom",
-            bbox=HALO,
-            zorder=6,
-            arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.8, "shrinkA": 0, "shrinkB": 4},
-        )
+    name = notes["best"]
+    best = notes["sufficient"].get(name)
+    whole = notes["sufficient_for_all"].get(name) if notes["more_slos"] else best
+    if best is not None and best == whole:
+        _name_point(ax, data, best, f"smallest sufficient: {best}")
+    elif best is not None:
+        _name_point(ax, data, best, f"enough for this SLO: {best}")
+        if whole is not None:
+            _name_point(ax, data, whole, f"enough for all SLOs: {whole}")
     low, high = ax.get_xlim()
-    if notes["present"] is not None and notes["present"] != best and low <= notes["present"] <= high:
+    if notes["present"] is not None and notes["present"] not in (best, whole) and low <= notes["present"] <= high:
         ax.annotate(
-            "base",
-            (notes["present"], 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            color=VERMILION if best is None else GREY,
-            fontsize="small",
-            zorder=6,
-            bbox=HALO,
+            "base", (notes["present"], 0), xycoords=("data", "axes fraction"), xytext=(0, 6),
+            textcoords="offset points", ha="center", color=GREY, fontsize="small", zorder=6, bbox=HALO,
             arrowprops={"arrowstyle": "-|>", "color": GREY, "lw": 0.8},
-        )
+        )  # fmt: skip
+
+
+def _name_point(ax: Axes, data: FigureData, count: int, text: str) -> None:
+    """Write *text* beside the point of the best series at *count* shards."""
+    first = data.columns["series"] == data.notes["best"]
+    at = np.flatnonzero((data.columns["shard_count"] == count) & first)[0]
+    value = float(data.columns[_column(data.notes)][at])
+    x = float(ax.transAxes.inverted().transform(ax.transData.transform((count, value)))[0])
+    side, up = (-10 if x > 0.65 else 10), len(data.notes["series"]) == 1
+    ax.annotate(
+        text, (count, value), xytext=(side, 26 if up else -26), textcoords="offset points", color=INK, fontsize="small",
+        ha="right" if side < 0 else "left", va="bottom" if up else "top", bbox=HALO, zorder=6,
+        arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.8, "shrinkA": 0, "shrinkB": 4},
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from kinsim.present.format import digits, period, quantity
 _SHOW_RETENTION_WITHIN = 30
 """The retention limit is drawn once an age comes within this factor of it."""
 _MOST_SHADED = 40
+_MOST_BOLD = 300
 
 
 def words(data: FigureData) -> Words:
@@ -38,7 +39,7 @@ def _finding(notes: dict[str, Any]) -> str:
     worst, limit = notes["worst"], _strictest(notes["limits"])
     if worst is None:
         return "No invocation ran, so there is no IteratorAge"
-    peak = quantity(worst["value_s"], "s")
+    peak = quantity(worst["value"], "s")
     if notes["expired_records"]:
         reach = f"IteratorAge reaches {peak} of {quantity(notes['retention_s'], 's')} retention"
         return f"{reach}: {digits(notes['expired_records'])} records expire unread"
@@ -48,7 +49,7 @@ def _finding(notes: dict[str, Any]) -> str:
     above = notes["above"]
     if above is None:
         return f"IteratorAge stays below {bound}: its worst minute reaches {peak}"
-    if worst["value_s"] <= limit["limit_s"]:
+    if worst["value"] <= limit["limit_s"]:
         return f"IteratorAge stays below {bound}, but records wait longer: nothing shows them until they are read"
     if not above["recovered"]:
         return f"IteratorAge reaches {peak} and is still above {bound} when the run ends"
@@ -84,7 +85,7 @@ def draw(data: FigureData, figure: FigureBase) -> FigureBase:
         also.append(notes["retention_s"])
     time_axis(ax, notes["end_s"])
     age_axis(ax, np.concatenate(_ages(data)), also=also, label="age")
-    _shade_heavy_load(ax, notes)
+    _shade(ax, notes)
     ends = _series(ax, data)
     _lines(ax, notes, _retention_in_view(data))
     if notes["worst"] is None:
@@ -97,7 +98,21 @@ def draw(data: FigureData, figure: FigureBase) -> FigureBase:
     return figure
 
 
-def _shade_heavy_load(ax: Axes, notes: dict[str, Any]) -> None:
+def _shade(ax: Axes, notes: dict[str, Any]) -> None:
+    """Heavy load in grey, the warm-up hatched."""
+    if notes["warm_up_s"]:
+        ax.axvspan(0, notes["warm_up_s"], facecolor="none", edgecolor="#D5D5D5", hatch="///", lw=0, zorder=0)
+        ax.annotate(
+            "warm-up",
+            (notes["warm_up_s"], 0.02),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            color=GREY,
+            fontsize="x-small",
+            va="bottom",
+            zorder=6,
+        )
     if len(notes["heavy"]) > _MOST_SHADED:
         return
     for start, end in notes["heavy"]:
@@ -106,22 +121,26 @@ def _shade_heavy_load(ax: Axes, notes: dict[str, Any]) -> None:
 
 def _series(ax: Axes, data: FigureData) -> list[tuple[float, str, str]]:
     """Draw both ages; gives their last values, names and colours."""
-    half = data.notes["bin_s"] / 2
-    time = np.minimum(data.columns["time_s"] + half, data.notes["end_s"])
+    start, end_s = data.columns["time_s"], data.notes["end_s"]
+    edges = np.append(start, max(end_s, float(start[-1]) if start.size else 0.0))
     ends = []
     if "oldest_waiting_s" in data.columns and np.isfinite(data.columns["oldest_waiting_s"]).any():
         waiting = data.columns["oldest_waiting_s"]
-        ax.plot(time, waiting, color=ORANGE, ls=(0, (4, 1.2, 1, 1.2)), lw=style.line_width(1.3), zorder=3)
+        dashes = (0, (4, 1.2, 1, 1.2))
+        ax.stairs(waiting, edges, baseline=None, color=ORANGE, ls=dashes, lw=style.line_width(1.3), zorder=3)
         ends.append((_last(waiting), "oldest waiting", "#9A6700"))
     age = data.columns["iterator_age_s"]
     low, high = data.columns["iterator_age_s_ci_low"], data.columns["iterator_age_s_ci_high"]
     if np.isfinite(low).any():
-        ax.fill_between(time, low, high, color=BLUE, alpha=0.22, lw=0, zorder=2)
-    ax.plot(time, age, color=BLUE, lw=style.line_width(1.6), zorder=4)
+        low, high = (np.append(band, band[-1:]) for band in (low, high))
+        ax.fill_between(edges, low, high, step="post", color=BLUE, alpha=0.22, lw=0, zorder=2)
+    width = style.line_width(1.6 if age.size <= _MOST_BOLD else 1.0)
+    ax.stairs(age, edges, baseline=None, color=BLUE, lw=width, zorder=4)
     alone = _alone(age)
     if alone.any():
+        middle = np.minimum(start + data.notes["bin_s"] / 2, end_s)
         ax.plot(
-            time[alone], age[alone], ".", color=BLUE, ms=4, zorder=4, rasterized=bool(alone.sum() > RASTERIZE_ABOVE)
+            middle[alone], age[alone], ".", color=BLUE, ms=4, zorder=4, rasterized=bool(alone.sum() > RASTERIZE_ABOVE)
         )
     if np.isfinite(age).any():
         ends.append((_last(age), "IteratorAge", BLUE))
@@ -143,14 +162,15 @@ def _lines(ax: Axes, notes: dict[str, Any], with_retention: bool) -> None:
     for limit in notes["limits"]:
         style.limit_line(ax, limit["limit_s"], f"{limit['name']}: {quantity(limit['limit_s'], 's')}")
     if with_retention:
+        left = notes["worst"] is not None and notes["worst"]["at_s"] > notes["end_s"] / 2
         ax.axhline(notes["retention_s"], color=INK, ls=(0, (8, 2, 1.5, 2)), lw=style.line_width(1.1), zorder=3)
         ax.annotate(
             f"retention {quantity(notes['retention_s'], 's')}: older records are gone",
-            (0.994, notes["retention_s"]),
+            (0.006 if left else 0.994, notes["retention_s"]),
             xycoords=("axes fraction", "data"),
             xytext=(0, 2),
             textcoords="offset points",
-            ha="right",
+            ha="left" if left else "right",
             va="bottom",
             fontsize="small",
             color=INK,
@@ -161,9 +181,11 @@ def _lines(ax: Axes, notes: dict[str, Any], with_retention: bool) -> None:
 def _mark_recovery(ax: Axes, notes: dict[str, Any]) -> None:
     """A dot on the worst minute; a bar over the time above the SLO."""
     worst, above, end_s = notes["worst"], notes["above"], notes["end_s"]
-    x = min(worst["at_s"] + notes["bin_s"] / 2, end_s)
-    ax.plot([x], [worst["value_s"]], "o", color=BLUE, ms=4.5, mec="white", mew=0.8, zorder=5)
-    text = quantity(worst["value_s"], "s")
+    x = min((worst["at_s"] // notes["bin_s"] + 0.5) * notes["bin_s"], end_s)
+    if worst["ci_low"] is not None:
+        ax.plot([x, x], [worst["ci_low"], worst["ci_high"]], color=BLUE, lw=style.line_width(1.2), zorder=5)
+    ax.plot([x], [worst["value"]], "o", color=BLUE, ms=4.5, mec="white", mew=0.8, zorder=5)
+    text = f"worst minute {quantity(worst['value'], 's')}"
     if above is not None:
         start, stop = above["from_s"], min(above["to_s"], end_s)
         ax.annotate(
@@ -188,7 +210,7 @@ def _mark_recovery(ax: Axes, notes: dict[str, Any]) -> None:
     right = x > 0.6 * end_s
     ax.annotate(
         text,
-        (x, worst["value_s"]),
+        (x, worst["value"]),
         xytext=(-8 if right else 8, 2),
         textcoords="offset points",
         ha="right" if right else "left",

@@ -83,7 +83,8 @@ def age_axis(ax: Axes, values: NDArray[np.float64], *, also: list[float], label:
     """Ages on a logarithmic axis that has a zero, ticks at times people name."""
     floor = age_floor(values)
     finite = values[np.isfinite(values)]
-    top = max([float(finite.max()) if finite.size else 1.0, *also, floor * 10]) * 2.6
+    highest = float(finite.max()) if finite.size else 1.0
+    top = max([highest * 2.6, floor * 10, *(1.6 * line for line in also)])
     ax.set_yscale("symlog", linthresh=floor, linscale=0.45, base=10)
     ax.set_ylim(0, top)
     inside = [(0.0, "0"), *age_ticks(floor, top)]

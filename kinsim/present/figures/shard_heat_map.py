@@ -31,7 +31,7 @@ def words(data: FigureData) -> Words:
     how = "mean" if notes["quantity"] == "shard_write_utilization" else "maximum"
     subtitle = f"{kind[0].upper()}{kind[1:]} of each shard, {how} of each {period(notes['bin_s'])}"
     if notes["hottest"] is not None and len(notes["shards"]) > 1:
-        subtitle += f"; peak to mean {digits(notes['peak_to_mean'])}, Gini {digits(notes['gini'], 2)}"
+        subtitle += f"; peak to mean {digits(notes['peak_to_mean'])}, Gini {round(notes['gini'], 2):g}"
     if sum(notes.get("rejected_per_shard", [])):
         subtitle += "; red: records rejected"
     title = _finding(notes)

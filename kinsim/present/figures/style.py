@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,8 +116,13 @@ def furnish(figure: Figure, words: Words, footer: Footer, size: Size) -> None:
         engine.set(rect=(0.005, floor, 0.99, ceiling - floor), w_pad=0.06, h_pad=0.05)  # type: ignore[call-arg]
 
 
+_WITH_UNIT = re.compile(r"(\d) (ms|s|min|h|d|%|[kMG]?B|shards?|records?)(?!\w)", re.ASCII)
+"""A number and its unit stay on one line."""
+
+
 def _wrap(text: str, width_in: float, points: float, bold: bool = False) -> str:
     """*text* broken into lines of about equal length that fit a figure *width_in* inches wide."""
+    text = _WITH_UNIT.sub("\\1\u00a0\\2", text)
     room = (width_in - 0.26) * 72 / points
     lines = _fill(text, room, bold)
     if len(lines) > 1:
@@ -129,7 +135,7 @@ def _wrap(text: str, width_in: float, points: float, bold: bool = False) -> str:
 def _fill(text: str, room: float, bold: bool) -> list[str]:
     """Lines of *text* no wider than *room* times the font size."""
     lines: list[str] = []
-    for word in text.split():
+    for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and _text_width(longer, bold) <= room:
             lines[-1] = longer
@@ -197,7 +203,9 @@ def label_ends(ax: Axes, ends: list[tuple[float, str, str]]) -> None:
     """Name series at the right edge instead of in a legend: (last value, text, colour), kept apart."""
     to_axes = ax.transData + ax.transAxes.inverted()
     spots = [[float(to_axes.transform((ax.get_xlim()[1], value))[1]), text, colour] for value, text, colour in ends]
-    height_pt = ax.figure.get_figure(root=True).get_size_inches()[1] * 72 * 0.62
+    place = ax.get_subplotspec()
+    panels = place.get_gridspec().nrows if place is not None else 1
+    height_pt = ax.figure.get_figure(root=True).get_size_inches()[1] * 72 * 0.62 / panels
     gap = 1.2 * matplotlib.rcParams["font.size"] / height_pt
     for y, text, colour in spread(spots, gap):
         ax.annotate(
