@@ -175,6 +175,9 @@ def _report_failure(error: Exception, arguments: list[str]) -> int:
     if isinstance(error, errors.KinsimError) and not isinstance(error, errors.InternalError):
         write_note(str(error))
         return USAGE
+    if isinstance(error, OSError) and error.filename is not None:
+        write_note(f"{error.filename}: {error.strerror}")
+        return USAGE
     write_note(report_internal(error, arguments))
     return INTERNAL
 

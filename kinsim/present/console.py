@@ -11,6 +11,8 @@ from kinsim.present.documents import table_text
 from kinsim.present.format import digits, interval, quantity, scale_of
 from kinsim.present.progress import wants_colour
 
+WIDTH = 400
+"""Lines are never cut: a narrow terminal wraps them, as it does plain text."""
 SLO_HEADER = ("SLO", "metric", "limit", "result", "", "status")
 KEY_HEADER = ("", "result", "")
 
@@ -165,7 +167,7 @@ def _print_rich(summary: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(force_terminal=True, highlight=False, soft_wrap=True)
+    console = Console(force_terminal=True, highlight=False, soft_wrap=True, width=WIDTH)
     encoding = console.encoding
 
     def text(words: str, look: str = "") -> Text:

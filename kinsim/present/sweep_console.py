@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kinsim.present.cli import printable, write_result
+from kinsim.present.console import WIDTH
 from kinsim.present.documents import FORMAT_VERSION, table_text
 from kinsim.present.format import digits, quantity
 from kinsim.present.progress import wants_colour
@@ -131,7 +132,7 @@ def print_sweep(result: SweepResult) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(force_terminal=True, highlight=False, soft_wrap=True)
+    console = Console(force_terminal=True, highlight=False, soft_wrap=True, width=WIDTH)
     for line in text.splitlines():
         shown = Text(printable(line, console.encoding))
         words = line.split()

@@ -158,9 +158,10 @@ def _draw(folder: Path, formats: tuple[str, ...], size: str) -> None:
 
     figures = folder / "figures"
     data, footer = stored.load(figures)
-    for kind in formats:
-        missing = [figure for figure in data if not (figures / stored.file_name(figure, kind, size)).exists()]
-        stored.draw(missing, footer, figures, [kind], size)
+    for figure in data:
+        missing = [kind for kind in formats if not (figures / stored.file_name(figure, kind, size)).exists()]
+        if missing:
+            stored.draw([figure], footer, figures, missing, size)
 
 
 def _report(folder: Path, ready: bool, *, as_json: bool, no_fail: bool, quiet: bool) -> int:

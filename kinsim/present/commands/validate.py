@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog=examples(
         "kinsim validate configs/quickstart.yaml",
-        "kinsim validate configs/*.yaml --format github",
+        "kinsim validate configs/quickstart.yaml configs/hot-shard.yaml --format github",
     )
 )
 @file_argument("files", nargs=-1, required=True, metavar="FILE...")

@@ -6,6 +6,7 @@ bytes that depend on nothing but its numbers and matplotlib's version.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,12 +56,13 @@ def _settle(figure: Figure) -> None:
             ax.set_position((left, bottom, width, height), which=which)
 
 
-def save(data: FigureData, footer: Footer, path: Path, size: str = "slide") -> None:
-    """Write the figure to *path*; its ending gives the format."""
-    kind = path.suffix.lstrip(".")
+def save(data: FigureData, footer: Footer, paths: Path | Sequence[Path], size: str = "slide") -> None:
+    """Write the figure to each of *paths*; their endings give the formats."""
     figure = render(data, footer, size)
     with styled(SIZES[size]), rc_context({"svg.hashsalt": "kinsim", "svg.id": data.stem.replace("_", "-")}):
-        figure.savefig(path, format=kind, dpi=PNG_DPI, metadata=_metadata(kind, data, footer))
+        for path in [paths] if isinstance(paths, Path) else paths:
+            kind = path.suffix.lstrip(".")
+            figure.savefig(path, format=kind, dpi=PNG_DPI, metadata=_metadata(kind, data, footer))
 
 
 def _metadata(kind: str, data: FigureData, footer: Footer) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,20 +78,19 @@ def draw(
     data: Iterable[FigureData], footer: Footer, folder: Path, formats: Sequence[str], size: str = "slide"
 ) -> list[Path]:
     """Write each figure in each format; gives the paths.  Sizes other than `slide` are named in the file."""
-    import os
-
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for figure in data:
-        for kind in formats:
-            path = folder / file_name(figure, kind, size)
-            temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.{kind}")
-            try:
-                figures.save(figure, footer, temporary, size)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-            written.append(path)
+        paths = [folder / file_name(figure, kind, size) for kind in formats]
+        temporary = [path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}") for path in paths]
+        try:
+            figures.save(figure, footer, temporary, size)
+            for half, path in zip(temporary, paths, strict=True):
+                os.replace(half, path)
+        finally:
+            for half in temporary:
+                half.unlink(missing_ok=True)
+        written += paths
     return written
 
 

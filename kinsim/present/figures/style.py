@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +75,7 @@ def styled(size: Size) -> Iterator[None]:
     """kinsim's style and nothing of the user's own matplotlib settings."""
     defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if k not in _LEFT_ALONE}
     with matplotlib.rc_context(defaults):
-        matplotlib.rcParams.update(matplotlib.rc_params_from_file(STYLE_FILE, use_default_template=False))
+        matplotlib.rcParams.update(_style())
         matplotlib.rcParams.update(
             {
                 "font.size": size.font,
@@ -86,6 +86,11 @@ def styled(size: Size) -> Iterator[None]:
             }
         )
         yield
+
+
+@cache
+def _style() -> dict[str, Any]:
+    return dict(matplotlib.rc_params_from_file(STYLE_FILE, use_default_template=False))
 
 
 _LEFT_ALONE = {"backend", "interactive", "toolbar", "timezone", "date.epoch", "webagg.port", "webagg.address"}
@@ -148,7 +153,8 @@ def _fill(text: str, room: float, bold: bool) -> list[str]:
 def _text_width(text: str, bold: bool) -> float:
     """Width of *text* in multiples of the font size."""
     font = FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal")
-    return float(TextPath((0, 0), text, size=100, prop=font).get_extents().width) / 100
+    outline = TextPath((0, 0), text, size=100, prop=font).vertices
+    return float(outline[:, 0].max()) / 100 if len(outline) else 0.0
 
 
 def _height(text: str, points: float) -> float:
