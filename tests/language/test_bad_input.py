@@ -110,7 +110,7 @@ TRACE = GOOD.replace(
         ("t,bytes\n1,2\n2,many\n", ["trace.csv", "row 2", "many"]),
         ("t,bytes\n1,2\n2,nan\n", ["trace.csv", "row 2", "nan"]),
         ("t,bytes\n1,2\n2,-3\n", ["trace.csv", "row 2", "-3"]),
-        ("t,bytes\n5,2\n2,3\n", ["trace.csv", "row 2", "order"]),
+        ("t,bytes\n5,2\n2,3\n", ["trace.csv", "row 2", "back in time"]),
         ("t,bytes\n1,2\n2\n", ["trace.csv", "row 2"]),
         (b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe", ["trace.csv"]),
     ],

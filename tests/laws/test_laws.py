@@ -74,7 +74,8 @@ scenarios = st.fixed_dictionaries(
 
 
 def load(document: dict[str, Any]) -> Any:
-    text = json.dumps({"kinsim": 1, "name": "random", "profile": "ideal", **document})
+    run = {"replications": 1, **document["run"]}
+    text = json.dumps({"kinsim": 1, "name": "random", "profile": "ideal", **document, "run": run})
     return parse(text, file="random.yaml", base_dir=Path.cwd())
 
 
