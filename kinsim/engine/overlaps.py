@@ -60,7 +60,9 @@ def in_order(rows: Rows) -> Rows:
 
 def _clusters(rows: Rows) -> NDArray[np.intp] | None:
     """Number of the group of overlapping rows that each row is in; None if no two overlap."""
-    last = np.maximum.accumulate(record_time_us(rows, rows.count - 1))
+    last = record_time_us(rows, rows.count - 1)
+    is_bin = (rows.step_denominator == rows.count) & (rows.step_numerator > 0)
+    last = np.maximum.accumulate(np.where(is_bin, rows.time_us + rows.step_numerator - 1, last))
     begins = rows.time_us[1:] > last[:-1]
     touches = (rows.time_us[1:] == last[:-1]) & (rows.source[1:] >= np.maximum.accumulate(rows.source)[:-1])
     begins |= touches

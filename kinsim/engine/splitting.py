@@ -63,8 +63,8 @@ class Ranges:
         self.places = np.array(self.order, np.int64)
         self.inner = [-(-start // WORD) for start in self.starts[1:]]
         """First upper half in each range but the first; 2^64 where a range holds none."""
-        self._bounds = np.array([min(each, WORD - 1) for each in self.inner], np.uint64)
-        self._buckets, self._exact = _bucket_table(self.inner)
+        self._bounds = reached(self.inner)
+        self._buckets, self._exact = _bucket_table(self._bounds)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -83,13 +83,18 @@ class Ranges:
         return self.places[found]
 
 
-def _bucket_table(inner: list[int]) -> tuple[Int64, bool]:
-    """Ranges before each bucket's start, by the hash's upper 16 bits; whether no bucket holds two boundaries."""
-    buckets = np.array([min(each, WORD - 1) >> 48 for each in inner], np.int64)
-    before = np.arange(BUCKETS)
-    exact = bool((np.diff(buckets) > 0).all()) and all(each < WORD for each in inner)
-    starts = np.array([-(-min(each, WORD - 1) // (1 << 48)) for each in inner], np.int64)
-    return starts.searchsorted(before, "right").astype(np.int64), exact
+def reached(inner: Sequence[int]) -> UInt64:
+    """The boundaries that a number of 64 bits can reach; those at 2^64 have nothing behind them."""
+    return np.array([each for each in inner if each < WORD], np.uint64)
+
+
+def _bucket_table(bounds: UInt64) -> tuple[Int64, bool]:
+    """Boundaries up to each bucket's start, by the hash's upper 16 bits; whether no bucket holds two of them inside."""
+    buckets = bounds >> np.uint64(48)
+    starts = np.arange(BUCKETS, dtype=np.uint64) << np.uint64(48)
+    return bounds.searchsorted(starts, "right").astype(np.int64), bool(
+        bounds.size and (np.diff(buckets.astype(np.int64)) > 0).all()
+    )
 
 
 # -- groups with random keys ---------------------------------------------------------------------------------
@@ -107,7 +112,7 @@ def nested_counts(key: int, row_words: UInt64, counts: Int64, inner: Sequence[in
     True
     """
     out = np.zeros((counts.size, len(inner) + 1), np.int64)
-    bounds = np.array([min(each, WORD - 1) for each in inner], np.uint64)
+    bounds = reached(inner)
     stack = [(0, 0, np.arange(counts.size), counts)]
     while stack:
         depth, prefix, rows, left = stack.pop()
