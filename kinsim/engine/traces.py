@@ -22,8 +22,17 @@ from kinsim.system.workload.trace import TraceArrivals
 
 if TYPE_CHECKING:
     from kinsim.engine.arrivals import Context
+    from kinsim.scenario import Scenario
 
-__all__ = ["TraceDrawer", "flow_log_drawer", "trace_drawer", "trace_notes", "trace_of", "trace_problems"]
+__all__ = [
+    "TraceDrawer",
+    "flow_log_drawer",
+    "require_traces",
+    "trace_drawer",
+    "trace_notes",
+    "trace_of",
+    "trace_problems",
+]
 
 
 class TraceDrawer:
@@ -245,6 +254,13 @@ def trace_problems(sources: Mapping[str, Source], base_dir: Path) -> list[Proble
             except ConfigError as error:
                 problems += error.problems
     return problems
+
+
+def require_traces(scenario: Scenario) -> None:
+    """Raise ConfigError with everything that is wrong with the traces of *scenario*."""
+    problems = trace_problems(scenario.workload.sources, scenario.base_dir)
+    if problems:
+        raise ConfigError(problems)
 
 
 def trace_notes(sources: Mapping[str, Source], base_dir: Path) -> list[str]:

@@ -57,6 +57,7 @@ def simulate(
     Raises ConfigError for settings that are not accepted, InternalError if a record were to get lost.
     """
     scenario = _changed(scenario, replications, seed, keep, engine, processes)
+    _require_traces(scenario)
     total = scenario.run.replications
     report = progress or (lambda done, total: None)
     report(0, total)
@@ -65,6 +66,12 @@ def simulate(
         done[number] = result
         report(len(done), total)
     return Result(scenario, [done[number] for number in range(total)])
+
+
+def _require_traces(scenario: Scenario) -> None:
+    from kinsim.engine.traces import require_traces
+
+    require_traces(scenario)
 
 
 def replicate(scenario: Scenario, replication: int, keep: Collection[str] = ()) -> ReplicationResult:

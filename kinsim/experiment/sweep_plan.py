@@ -260,6 +260,7 @@ class _Planner:
         self.max_points = max_points or file.execution.max_points
         self.errors = Findings()
         self.warnings = Findings()
+        self.traces: dict[str, list[Problem]] = {}
         self.nodes: dict[tuple[str, str], Node] = {}
 
     def plan(self) -> Plan:
@@ -313,12 +314,23 @@ class _Planner:
                 for problem in error.problems:
                     self.errors.add(self.located(problem, settings), settings)
                 continue
+            for problem in self.trace_problems(scenario):
+                self.errors.add(self.located(problem, settings), settings)
             for warning in scenario.warnings:
                 self.warnings.add(self.located(warning, settings), settings)
             point_id = scenario.config_hash[:ID_DIGITS]
             if point_id not in found:
                 found[point_id] = PlannedPoint(point_id, settings, draws_of(scenario))
         return list(found.values())
+
+    def trace_problems(self, scenario: Scenario) -> list[Problem]:
+        """What is wrong with the traces of *scenario*; each workload is looked at once."""
+        key = repr(scenario.workload)
+        if key not in self.traces:
+            from kinsim.engine.traces import trace_problems
+
+            self.traces[key] = trace_problems(scenario.workload.sources, scenario.base_dir)
+        return self.traces[key]
 
     def scenario(self, settings: Point) -> Scenario:
         changes = {path: self.node(path, value) for path, value in settings.items() if path != LABEL}

@@ -25,11 +25,20 @@ def is_sweep(path: str) -> bool:
 
 
 def read_any(path: str, settings: Sequence[str] = ()) -> list[Problem]:
-    """Read the scenario or sweep at *path* and give its warnings; its errors are raised as ConfigError."""
+    """Read the scenario or sweep at *path*: what is wrong with its traces, and its warnings.
+
+    Errors of the file itself are raised as ConfigError.
+    """
+    from kinsim.engine.traces import trace_notes, trace_problems
     from kinsim.scenario import load
 
     if not is_sweep(path):
-        return list(load(path, settings).warnings)
+        scenario = load(path, settings)
+        broken = trace_problems(scenario.workload.sources, scenario.base_dir)
+        places = {problem.path for problem in broken}
+        warnings = [warning for warning in scenario.warnings if warning.path not in places]
+        notes = [] if broken else trace_notes(scenario.workload.sources, scenario.base_dir)
+        return [*broken, *warnings, *(Problem(file=path, message=note, severity="warning") for note in notes)]
     from kinsim.experiment.sweep_plan import plan_sweep
 
     plan = plan_sweep(path, overrides=settings)
