@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.measure.samples import Floats
-from kinsim.measure.stretches import Int64
+from kinsim.measure.stretches import Int64, distinct
 
 MINUTE_US = 60_000_000
 
@@ -59,7 +59,7 @@ def oldest(teeth: Teeth) -> Teeth:
     [[0, 2, 0], [2, 4, -5], [4, 10, 0]]
     """
     long = teeth.take(teeth.end_us > teeth.start_us)
-    bounds = np.unique(np.concatenate([long.start_us, long.end_us]))
+    bounds = distinct([long.start_us, long.end_us])
     if bounds.size < 2:
         return long
     first = np.searchsorted(bounds, long.start_us)

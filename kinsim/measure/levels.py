@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.errors import InternalError
-from kinsim.measure.samples import EXACT_SAMPLES, NO_RANKS, STREAM_BITS, Floats, LogHistogram, Ranks, Statistics
+from kinsim.measure.samples import EXACT_SAMPLES, NO_RANKS, STREAM_BITS, Floats, LogHistogram, Ranks, Statistics, add_at
 from kinsim.measure.stretches import Int64, Stretches, exact_dot
 
 MINUTE_US = 60_000_000
@@ -56,6 +57,16 @@ class TimeWeighted:
                 self._to_histogram(*chunk)
             self._chunks = []
         self._to_histogram(low, high, weight)
+
+    def add_scaled(self, other: TimeWeighted, factor: float) -> None:
+        """The times of *other*, at values *factor* times as large."""
+        for low, high, weight in other._chunks:
+            self.add(low * factor, high * factor, weight)
+        if other._histogram is not None:
+            masses = other._histogram.masses(0)
+            some = np.flatnonzero(masses)
+            middle = other._histogram.edges[some] * factor
+            self.add(middle, middle, masses[some])
 
     def _to_histogram(self, low: Floats, high: Floats, weight: Floats) -> None:
         assert self._histogram is not None
@@ -110,6 +121,182 @@ class TimeWeighted:
         return self._cdf
 
 
+DENSE_LEVELS = 1 << 20
+"""Whole levels below this have a cell each."""
+
+
+class LevelTimes:
+    """How long a whole-numbered quantity had which value; exact below a million, in log-spaced bins above."""
+
+    def __init__(self) -> None:
+        self.total_us = 0.0
+        self._time = np.zeros(1024)
+        self._density = np.zeros(1025)
+        self._above = TimeWeighted(budget=0)
+
+    @property
+    def relative_error(self) -> float:
+        """Largest relative error of a percentile."""
+        return self._above.relative_error
+
+    def add(self, low: Floats | Int64, high: Floats | Int64, weight_us: Floats | Int64) -> None:
+        """The value ran evenly from *low* to *high* during *weight_us*, or stood there."""
+        some = weight_us != 0
+        low, high, weight = low[some], high[some], np.asarray(weight_us[some], np.float64)
+        if not weight.size:
+            return
+        self.total_us += float(weight.sum())
+        first, last = np.rint(low).astype(np.int64), np.rint(high).astype(np.int64)
+        if int(last.max()) >= DENSE_LEVELS:
+            dense = last < DENSE_LEVELS
+            self._above.add(*(np.asarray(x[~dense], np.float64) for x in (low, high, weight)))
+            first, last, weight = first[dense], last[dense], weight[dense]
+            if not weight.size:
+                return
+        self._reserve(int(last.max()) + 1)
+        flat = first == last
+        add_at(self._time, first[flat], weight[flat])
+        if not flat.all():
+            first, last = first[~flat], last[~flat]
+            density = weight[~flat] / (last - first + 1)
+            add_at(self._density, first, density)
+            add_at(self._density, last + 1, -density)
+
+    def _reserve(self, levels: int) -> None:
+        if levels > self._time.size:
+            more = np.zeros(max(levels, 2 * self._time.size) - self._time.size)
+            self._time, self._density = np.append(self._time, more), np.append(self._density, more)
+
+    def _upto(self) -> Floats:
+        return np.cumsum(self._time + np.maximum(np.cumsum(self._density[:-1]), 0.0))
+
+    def percentiles(self, wanted: Sequence[float], low: float, high: float) -> list[float]:
+        """Smallest values at or below which the quantity was for these percentages of the time."""
+        upto = self._upto()
+        result = []
+        for p in wanted:
+            target = p / 100 * self.total_us * (1 - 1e-12)
+            if target <= upto[-1] or self._above.total_us <= 0:
+                value = float(min(int(np.searchsorted(upto, target)), upto.size - 1))
+            else:
+                share = (target - upto[-1]) / self._above.total_us
+                value = self._above.percentiles([100 * min(share, 1.0)], low, high)[0]
+            result.append(min(max(value, low), high))
+        return result
+
+    def share(self, low: float, high: float) -> float:
+        """Share of the time above *low* and not above *high*."""
+        return self._share_up_to(high) - self._share_up_to(low)
+
+    def _share_up_to(self, value: float) -> float:
+        if value < 0 or value == np.inf:
+            return float(value > 0)
+        upto = self._upto()
+        time = float(upto[min(int(value), upto.size - 1)])
+        if value >= DENSE_LEVELS and self._above.total_us > 0:
+            time += self._above.share(-1.0, value) * self._above.total_us
+        return time / self.total_us
+
+    def scaled(self, factor: int) -> TimeWeighted:
+        """The times of a quantity that is *factor* times as large."""
+        times = TimeWeighted()
+        held = self._time + np.maximum(np.cumsum(self._density[:-1]), 0.0)
+        levels = np.flatnonzero(held)
+        scaled = np.asarray(levels * float(factor), np.float64)
+        times.add(scaled, scaled, held[levels])
+        times.add_scaled(self._above, factor)
+        return times
+
+
+class Ups:
+    """The arrivals of one span of time, as the quantities that they raise need them."""
+
+    def __init__(self, rows: Stretches, shards: int) -> None:
+        self.rows = rows
+        self.sizes = rows.totals["bytes"]
+        self.shards = shards
+        self._arrivals: Int64 | None = None
+        self._climb: dict[bool, Climb] = {}
+        self._late_bytes: Int64 | None = None
+        self._cells()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def amount(self, in_bytes: bool) -> Int64:
+        """What each row brings: its records, or their bytes."""
+        return self.sizes if in_bytes else self.rows.count
+
+    def _cells(self) -> None:
+        """Totals by shard and minute; no row crosses a whole minute."""
+        rows = self.rows
+        minute = rows.time_us // MINUTE_US
+        new = np.ones(minute.size, bool)
+        new[1:] = (minute[1:] != minute[:-1]) | (rows.shard[1:] != rows.shard[:-1])
+        starts = self._starts = np.flatnonzero(new)
+        self.cell_minute, self.cell_shard = minute[starts], rows.shard[starts]
+        if not starts.size:
+            self.cell_records = self.cell_bytes = self.cell_late_us = np.zeros(0, np.int64)
+            return
+        self.cell_bytes = np.add.reduceat(self.sizes, starts)
+        if rows.single:
+            self.cell_records = np.diff(np.append(starts, minute.size))
+            times = np.add.reduceat(rows.time_us, starts)
+        else:
+            self.cell_records = np.add.reduceat(rows.count, starts)
+            times = np.add.reduceat(rows.time_us * rows.count + rows.offsets_sum(), starts)
+        self.cell_late_us = times - self.cell_records * self.cell_minute * MINUTE_US
+        """Sum over the records of their arrival after the begin of the minute."""
+
+    def cell_amount(self, in_bytes: bool) -> Int64:
+        """Records or bytes of each cell."""
+        return self.cell_bytes if in_bytes else self.cell_records
+
+    def cell_late(self, in_bytes: bool) -> Int64:
+        """Of each cell: records, or bytes, times their arrival after the begin of the minute."""
+        if not in_bytes:
+            return self.cell_late_us
+        if self._late_bytes is None:
+            rows = self.rows
+            late = (rows.time_us % MINUTE_US) * self.sizes
+            if not rows.single:
+                late += self.sizes * rows.offsets_sum() // rows.count
+            self._late_bytes = np.add.reduceat(late, self._starts) if self._starts.size else self.cell_bytes
+        return self._late_bytes
+
+    def steps(self) -> int:
+        """Instants at which records arrive, counted for each shard."""
+        return self.rows.expanded_size()
+
+    def sorted_us(self) -> Int64:
+        """Arrivals of single records, ascending over all shards."""
+        if self._arrivals is None:
+            self._arrivals = self.rows.time_us if self.shards == 1 else np.sort(self.rows.time_us)
+        return self._arrivals
+
+    def climb(self, in_bytes: bool) -> Climb:
+        """How much had arrived by an instant."""
+        if in_bytes not in self._climb:
+            if self.rows.single and not in_bytes:
+                self._climb[False] = Climb.of_records(self.sorted_us())
+            else:
+                self._climb[in_bytes] = Climb(self.rows, self.amount(in_bytes))
+        return self._climb[in_bytes]
+
+    def last_by(self, at_us: int, otherwise_us: int) -> int:
+        """Latest arrival at or before *at_us*."""
+        if self.rows.single:
+            at = int(np.searchsorted(self.sorted_us(), at_us, "right"))
+            return int(self.sorted_us()[at - 1]) if at else otherwise_us
+        rows = self.rows
+        arrived = rows.arrived_by(at_us)
+        some = rows.take(arrived > 0)
+        if not len(some):
+            return otherwise_us
+        arrived = arrived[arrived > 0]
+        return int((some.time_us + ((arrived - 1) * some.numerator + some.offset) // some.denominator).max())
+
+
 class Climb:
     """How much has arrived by an instant, from stretches on any number of shards."""
 
@@ -121,6 +308,14 @@ class Climb:
         spread = rows.spread
         self._ramps = rows.take(spread)
         self._ramp_amount = amount[spread]
+
+    @staticmethod
+    def of_records(arrivals_us: Int64) -> Climb:
+        """Single records that arrive at these ascending instants."""
+        nothing = Stretches.empty()
+        climb = Climb(nothing, nothing.count)
+        climb._last_us, climb._upto = arrivals_us, np.arange(arrivals_us.size + 1)
+        return climb
 
     def pairs(self, at_us: Int64) -> int:
         """How many stretches under way the ascending instants *at_us* meet in all."""
@@ -185,33 +380,47 @@ class Downs:
 
 
 class Level:
-    """One quantity over time, of the whole stream."""
+    """One quantity over time, of the whole stream: records, or their bytes."""
 
-    def __init__(self, warm_up_us: int, minutes: int, ramp_exact: int = EXACT_SAMPLES) -> None:
+    def __init__(self, warm_up_us: int, minutes: int, in_bytes: bool = False, exact_steps: int = EXACT_SAMPLES) -> None:
+        """Up to *exact_steps* arrivals and takings are followed one by one."""
         self.warm_up_us = warm_up_us
+        self.in_bytes = in_bytes
         self.level = 0
         self.integral = 0
         """Quantity times microseconds since the end of the warm-up, exactly."""
         self.max = 0
         self.max_at_us = 0
-        self.times = TimeWeighted()
+        self.times: LevelTimes | TimeWeighted = TimeWeighted() if in_bytes else LevelTimes()
         self.minutes = MinuteLevels(minutes)
-        self._exact_left = ramp_exact
+        self._exact_left = exact_steps
         self._seen_max = False
 
-    def advance(self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs, last_up_us: int) -> None:
+    def scaled(self, factor: int) -> Level:
+        """The bytes of records that had *factor* bytes each so far."""
+        other = copy.deepcopy(self)
+        other.in_bytes = True
+        other.level, other.integral, other.max = self.level * factor, self.integral * factor, self.max * factor
+        assert isinstance(self.times, LevelTimes)
+        other.times = self.times.scaled(factor)
+        other.minutes.change *= factor
+        other.minutes.inside *= factor
+        return other
+
+    def advance(self, start_us: int, end_us: int, ups: Ups, downs: Downs, last_up_us: int) -> None:
         """Take in the span from *start_us* to *end_us*; *last_up_us* is the latest arrival before it."""
-        self.minutes.up(ups, amount)
+        cell_amount = ups.cell_amount(self.in_bytes)
+        self.minutes.up(ups, self.in_bytes)
         self.minutes.down(downs)
-        self._integrate(start_us, end_us, ups, amount, downs)
-        size = ups.expanded_size() + downs.time_us.size
+        self._integrate(start_us, end_us, ups, downs)
+        size = ups.steps() + downs.time_us.size
         if size <= self._exact_left:
             self._exact_left -= size
-            self._step_by_step(start_us, end_us, ups, amount, downs)
+            self._step_by_step(start_us, end_us, ups, downs)
         else:
             self._exact_left = 0
-            self._between_downs(start_us, end_us, ups, amount, downs, last_up_us)
-        self.level += int(amount.sum()) - int(downs.amount.sum())
+            self._between_downs(start_us, end_us, ups, downs, last_up_us)
+        self.level += int(cell_amount.sum()) - int(downs.amount.sum())
         if self.level < 0:
             raise InternalError(f"at {end_us / 1e6} s a quantity over time stands at {self.level}, below zero")
 
@@ -225,67 +434,92 @@ class Level:
         if self.level > self.max:
             self._peak(self.level, max(last_up_us, self.warm_up_us))
 
-    def statistics(self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS) -> Statistics:
-        """Statistics over the time from the end of the warm-up to *end_us*."""
+    def statistics(
+        self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS, each: int = 1
+    ) -> Statistics:
+        """Statistics over the time from the end of the warm-up to *end_us*, times *each*."""
         span = end_us - self.warm_up_us
         wanted = list(percentiles)
         there = span > 0 and self.times.total_us > 0
         values: list[float | None] = [None] * len(wanted)
         if there:
-            values = list(self.times.percentiles(wanted, 0.0, float(self.max)))
+            values = [v * each for v in self.times.percentiles(wanted, 0.0, float(self.max))]
         return {
-            "time_average": self.integral / span if span > 0 else None,
-            "max": float(self.max),
+            "time_average": self.integral * each / span if span > 0 else None,
+            "max": float(self.max * each),
             "time_of_max": self.max_at_us / 1e6,
-            "last": float(self.level),
+            "last": float(self.level * each),
             **{f"p{p:g}": v for p, v in zip(wanted, values, strict=True)},
-            **{n: self.times.share(a, b) if there else None for n, (a, b) in ranks.items()},
+            **{n: self.times.share(a / each, b / each) if there else None for n, (a, b) in ranks.items()},
         }
 
-    def _integrate(self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs) -> None:
+    def _integrate(self, start_us: int, end_us: int, ups: Ups, downs: Downs) -> None:
         warm_us = max(start_us, self.warm_up_us)
         if end_us <= warm_us:
             return
         self.integral += self.level * (end_us - warm_us)
         self.integral -= exact_dot(downs.amount, end_us - np.maximum(downs.time_us, warm_us))
+        if start_us >= warm_us:
+            before = end_us - ups.cell_minute * MINUTE_US
+            self.integral += exact_dot(ups.cell_amount(self.in_bytes), before) - int(ups.cell_late(self.in_bytes).sum())
+            return
+        rows, amount = ups.rows, ups.amount(self.in_bytes)
         if start_us < warm_us:
-            head = ups.arrived_by(warm_us)
-            before = amount * head // ups.count
-            self.integral += int(before.sum()) * (end_us - warm_us)
-            ups, amount = ups.split(head)[1], amount - before
-            ups, amount = ups.take(ups.count > 0), amount[ups.count > 0]
-        since = end_us - ups.time_us
-        if (amount % ups.count == 0).all():
-            self.integral += exact_dot(amount, since) - exact_dot(amount // ups.count, ups.offsets_sum())
+            head = rows.arrived_by(warm_us)
+            early = amount * head // rows.count
+            self.integral += int(early.sum()) * (end_us - warm_us)
+            some = head < rows.count
+            rows, amount = rows.split(head)[1].take(some), (amount - early)[some]
+        since = end_us - rows.time_us
+        if (amount % rows.count == 0).all():
+            self.integral += exact_dot(amount, since) - exact_dot(amount // rows.count, rows.offsets_sum())
         else:
-            late = np.dot(amount / ups.count, ups.offsets_sum().astype(np.float64))
+            late = np.dot(amount / rows.count, rows.offsets_sum().astype(np.float64))
             self.integral += exact_dot(amount, since) - round(float(late))
 
-    def _step_by_step(self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs) -> None:
-        """Every arrival is a step of its own."""
-        single = _with_amount(ups, amount).expanded()
-        time_us = np.concatenate([[start_us], single.time_us, downs.time_us])
-        kind = np.concatenate([[SETTLE], np.full(len(single), ARRIVE), downs.kind])
-        change = np.concatenate([[self.level], single.totals["amount"], -downs.amount])
-        order = np.argsort(time_us * 4 + kind, kind="stable")
-        time_us, levels = time_us[order], np.cumsum(change[order])
-        if int(levels.min()) < 0:
-            at = int(np.argmin(levels))
-            raise InternalError(f"at {time_us[at] / 1e6} s more was taken than had arrived: {levels[at]}")
-        until_us = np.append(time_us[1:], end_us)
-        shown = np.maximum(until_us, self.warm_up_us) - np.maximum(time_us, self.warm_up_us)
-        self.times.add(levels, levels, shown)
-        counts = until_us >= self.warm_up_us
-        if counts.any():
-            top = int(levels[counts].max())
-            if top > self.max or not self._seen_max:
-                self._peak(top, max(int(time_us[counts][np.argmax(levels[counts])]), self.warm_up_us))
+    def _step_by_step(self, start_us: int, end_us: int, ups: Ups, downs: Downs) -> None:
+        """Every arrival is a step of its own; instants are merged as ``4 * time + kind``."""
+        if ups.rows.single and not self.in_bytes:
+            up_at, upto = ups.sorted_us() * 4 + ARRIVE, np.arange(len(ups) + 1)
+        else:
+            single = _with_amount(ups.rows, ups.amount(self.in_bytes)).expanded()
+            order = np.argsort(single.time_us, kind="stable")
+            up_at = single.time_us[order] * 4 + ARRIVE
+            upto = np.concatenate([[0], np.cumsum(single.totals["amount"][order])])
+        down_at = downs.time_us * 4 + downs.kind
+        gone = np.concatenate([[0], np.cumsum(downs.amount)]) - self.level
+        downs_before, ups_before = np.searchsorted(down_at, up_at), np.searchsorted(up_at, down_at)
+        last = 4 * end_us
+        after_up = np.minimum(np.append(up_at[1:], last), np.append(down_at, last)[downs_before])
+        after_down = np.minimum(np.append(down_at[1:], last), np.append(up_at, last)[ups_before])
+        first = min(int(up_at[0]) if up_at.size else last, int(down_at[0]) if down_at.size else last)
+        high = upto[1:] - gone[downs_before]
+        low = upto[ups_before] - gone[1:]
+        if low.size and int(low.min()) < 0:
+            at = int(np.argmin(low))
+            raise InternalError(f"at {downs.time_us[at] / 1e6} s more was taken than had arrived: {low[at]}")
+        self._spend(up_at // 4, after_up // 4, high)
+        self._spend(downs.time_us, after_down // 4, low)
+        self._spend(np.array([start_us]), np.array([first // 4]), np.array([self.level]))
 
-    def _between_downs(
-        self, start_us: int, end_us: int, ups: Stretches, amount: Int64, downs: Downs, last_up_us: int
-    ) -> None:
+    def _spend(self, time_us: Int64, until_us: Int64, levels: Int64) -> None:
+        """The quantity stood at *levels* from *time_us* to *until_us*, of which what is after the warm-up counts."""
+        if not self.warm_up_us or (time_us.size and int(time_us[0]) >= self.warm_up_us):
+            self.times.add(levels, levels, until_us - time_us)
+        else:
+            shown = np.maximum(until_us, self.warm_up_us) - np.maximum(time_us, self.warm_up_us)
+            self.times.add(levels, levels, shown)
+            counts = until_us >= self.warm_up_us
+            levels, time_us = levels[counts], time_us[counts]
+        if levels.size:
+            top = int(levels.max())
+            at_us = max(int(time_us[np.argmax(levels)]), self.warm_up_us)
+            if top > self.max or not self._seen_max or (top == self.max and at_us < self.max_at_us):
+                self._peak(top, at_us)
+
+    def _between_downs(self, start_us: int, end_us: int, ups: Ups, downs: Downs, last_up_us: int) -> None:
         """Arrivals between two takings count as evenly spread there; the maximum is exact all the same."""
-        climb = Climb(ups, amount)
+        climb = ups.climb(self.in_bytes)
         at_us = downs.time_us - (downs.kind == SETTLE)
         removed = np.cumsum(downs.amount) - downs.amount - self.level
         if climb.pairs(at_us) <= 4 * MOST_PAIRS:
@@ -296,20 +530,19 @@ class Level:
         else:
             low, high = climb.between(at_us)
             low, high = low - removed, high - removed
-        self._spread_times(start_us, end_us, downs, (low + high) / 2, amount)
+        arrived = int(ups.cell_amount(self.in_bytes).sum())
+        final = float(self.level + arrived - int(downs.amount.sum()))
+        self._spread_times(start_us, end_us, downs, (low + high) / 2, final)
         self._search_peak(climb, at_us, removed, high, ups, last_up_us)
 
-    def _spread_times(self, start_us: int, end_us: int, downs: Downs, before: Floats, amount: Int64) -> None:
-        final = float(self.level + int(amount.sum()) - int(downs.amount.sum()))
+    def _spread_times(self, start_us: int, end_us: int, downs: Downs, before: Floats, final: float) -> None:
         time_us = np.concatenate([[start_us], downs.time_us, [end_us]])
         time_us = np.maximum(time_us, self.warm_up_us)
         after = np.concatenate([[float(self.level)], before - downs.amount])
         reached = np.concatenate([before, [final]])
         self.times.add(np.maximum(np.minimum(after, reached), 0.0), np.maximum(after, reached), np.diff(time_us))
 
-    def _search_peak(
-        self, climb: Climb, at_us: Int64, removed: Int64, high: Floats, ups: Stretches, last_up_us: int
-    ) -> None:
+    def _search_peak(self, climb: Climb, at_us: Int64, removed: Int64, high: Floats, ups: Ups, last_up_us: int) -> None:
         """Evaluate exactly, highest bound first, until no other instant can be higher."""
         counts = at_us >= self.warm_up_us
         order = np.flatnonzero(counts)[np.argsort(-high[counts], kind="stable")]
@@ -323,26 +556,16 @@ class Level:
             if exact[k] > best or (exact[k] == best and best_at > at_us[some[k]]):
                 best, best_at = int(exact[k]), int(at_us[some[k]])
         if best_at >= 0 and best > (self.max if self._seen_max else -1):
-            self._peak(best, max(_last_arrival(ups, best_at, last_up_us), self.warm_up_us))
+            self._peak(best, max(ups.last_by(best_at, last_up_us), self.warm_up_us))
 
     def _peak(self, value: int, at_us: int) -> None:
         self.max, self.max_at_us, self._seen_max = value, at_us, True
 
 
-def _with_amount(ups: Stretches, amount: Int64) -> Stretches:
-    rows = ups.take(slice(None))
+def _with_amount(rows: Stretches, amount: Int64) -> Stretches:
+    rows = rows.take(slice(None))
     rows.totals = {"amount": amount}
     return rows
-
-
-def _last_arrival(ups: Stretches, by_us: int, otherwise_us: int) -> int:
-    """Latest arrival at or before *by_us*."""
-    arrived = ups.arrived_by(by_us)
-    some = ups.take(arrived > 0)
-    if not len(some):
-        return otherwise_us
-    arrived = arrived[arrived > 0]
-    return int((some.time_us + ((arrived - 1) * some.numerator + some.offset) // some.denominator).max())
 
 
 class MinuteLevels:
@@ -352,15 +575,14 @@ class MinuteLevels:
         self.change = np.zeros(minutes, np.int64)
         self.inside = np.zeros(minutes)
 
-    def up(self, rows: Stretches, amount: Int64) -> None:
-        """Arrivals; no row crosses a whole minute."""
-        if not len(rows):
+    def up(self, ups: Ups, in_bytes: bool) -> None:
+        """Arrivals, records or bytes."""
+        if not len(ups):
             return
-        minute = rows.time_us // MINUTE_US
+        minute, amount = ups.cell_minute, ups.cell_amount(in_bytes)
         self._reserve(int(minute.max()))
         np.add.at(self.change, minute, amount)
-        left = (minute + 1) * MINUTE_US - rows.time_us - rows.offsets_sum() / rows.count
-        np.add.at(self.inside, minute, amount * left)
+        np.add.at(self.inside, minute, amount * float(MINUTE_US) - ups.cell_late(in_bytes))
 
     def down(self, downs: Downs) -> None:
         """What is taken."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kinsim.engine.tables import Final, Loss
 from kinsim.measure.cost import monthly_cost
-from kinsim.measure.levels import MINUTE_US, Level
+from kinsim.measure.levels import MINUTE_US
 from kinsim.measure.minutes import Count, MinuteStat
 from kinsim.measure.periods import Minutes, series_of, worst
 from kinsim.measure.result import ReplicationResult, Series
@@ -75,7 +75,7 @@ class _Making:
         errors = {name: samples[name].relative_error for name in samples}
         errors |= {
             "backlog_records": recorder.timeline.backlog.times.relative_error,
-            "backlog_bytes": recorder.timeline.backlog_bytes.times.relative_error,
+            "backlog_bytes": (recorder.timeline.own_bytes or recorder.timeline.backlog).times.relative_error,
             "records_in_system": recorder.timeline.in_system.times.relative_error,
             "true_age_s": recorder.timeline.age.times.relative_error,
             "shard_write_utilization": recorder.writes.use.relative_error,
@@ -114,9 +114,10 @@ class _Making:
             found[name] = samples.statistics(self.wanted.percentiles(name), self.wanted.ranks(name), per)
         levels = {
             "backlog_records": timeline.backlog,
-            "backlog_bytes": timeline.backlog_bytes,
             "records_in_system": timeline.in_system,
         }
+        wanted_bytes = self.wanted.percentiles("backlog_bytes"), self.wanted.ranks("backlog_bytes")
+        found["backlog_bytes"] = timeline.bytes_statistics(self.end_us, *wanted_bytes)
         for name, level in levels.items():
             found[name] = level.statistics(self.end_us, self.wanted.percentiles(name), self.wanted.ranks(name))
         for name, state_over_time in (
@@ -174,13 +175,12 @@ class _Making:
             per = UNITS.get(name, 1e6)
             found[name] = samples.shard_statistics(shard, self.wanted.percentiles(name), per)
         if recorder.shards == 1:
-            whole: dict[str, Level] = {"backlog_records": timeline.backlog, "backlog_bytes": timeline.backlog_bytes}
-            for name, level in whole.items():
-                found[name] = level.statistics(self.end_us, ())
+            found["backlog_records"] = timeline.backlog.statistics(self.end_us, ())
+            found["backlog_bytes"] = timeline.bytes_statistics(self.end_us, ())
             found["true_age_s"] = timeline.age.statistics(self.end_us, ())
         else:
             found["backlog_records"] = timeline.shard_backlog.statistics(shard, span_us, 1.0)
-            found["backlog_bytes"] = timeline.shard_backlog_bytes.statistics(shard, span_us, 1.0)
+            found["backlog_bytes"] = timeline.shard_bytes_statistics(shard, span_us)
             found["true_age_s"] = timeline.age.by_shard.statistics(shard, span_us, 1e6)
         if recorder.writes.limits is not None:
             use = recorder.writes.by_shard.statistics(shard, span_us, 1e6)
@@ -202,9 +202,10 @@ class _Making:
             if name != "billed_s":
                 per = UNITS.get(name, 1e6)
                 tables[name] = Minutes.of(name, METRICS[name].unit, METRICS[name].periods, stat, n, per)
+        bytes_by_minute, each = timeline.bytes_minutes()
         states: dict[str, tuple[Floats, Floats | None]] = {
             "backlog_records": (timeline.backlog.minutes.averages(self.end_us), None),
-            "backlog_bytes": (timeline.backlog_bytes.minutes.averages(self.end_us), None),
+            "backlog_bytes": (bytes_by_minute.averages(self.end_us) * each, None),
             "records_in_system": (timeline.in_system.minutes.averages(self.end_us), None),
             "concurrent_executions": (
                 timeline.concurrency.minutes.averages(self.end_us),
@@ -385,6 +386,7 @@ class _Making:
         accepted_bytes = np.nan_to_num(writes.minute_bytes.statistic("Sum", n))
         rejected_bytes = np.nan_to_num(writes.minute_rejected_bytes.statistic("Sum", n))
         percentiles = self.grouped["duration_s", MINUTE_US]
+        bytes_by_minute, each = timeline.bytes_minutes()
         found: dict[str, NDArray[Any]] = {
             "offered_records": accepted + rejected,
             "offered_bytes": accepted_bytes + rejected_bytes,
@@ -400,7 +402,7 @@ class _Making:
             "duration_p99_s": percentiles[99.0] / 1e6,
             "duration_max_s": runs.minutes["duration_s"].statistic("Maximum", n) / 1e6,
             "backlog_records": timeline.backlog.minutes.at_ends(n),
-            "backlog_bytes": timeline.backlog_bytes.minutes.at_ends(n),
+            "backlog_bytes": bytes_by_minute.at_ends(n) * each,
             "records_in_system": timeline.in_system.minutes.at_ends(n),
             "concurrent_executions": _first(timeline.concurrency.minute_max, n),
         }

@@ -44,8 +44,9 @@ class MinuteStat:
         sums = total if total is not None else high if count is None else high * count
         self.count[first : last + 1] += np.bincount(place, count, size)
         self.sum[first : last + 1] += np.bincount(place, sums, size)
-        np.minimum.at(self.min, cell, high if low is None else low)
-        np.maximum.at(self.max, cell, high)
+        top = np.asarray(high, np.float64)
+        np.minimum.at(self.min, cell, top if low is None else np.asarray(low, np.float64))
+        np.maximum.at(self.max, cell, top)
 
     def statistic(self, name: str, cells: int) -> Floats:
         """CloudWatch's statistic *name* of the first *cells* cells; NaN where there is no sample."""
@@ -107,10 +108,30 @@ class Count:
             self.first_us[new] = first[new]
         minute = at_us // MINUTE_US
         last = int(minute.max())
-        if last >= self.minutes.size:
-            self.minutes = np.append(self.minutes, np.zeros(max(last + 1, 2 * self.minutes.size) - self.minutes.size))
+        self._reserve(last)
         low = int(minute.min())
         self.minutes[low : last + 1] += np.bincount(minute - low, number, last - low + 1)
+
+    def add_one(self, shard: int, number: Int64, at_us: Int64) -> None:
+        """*number* on one shard at each of the ascending instants."""
+        if not number.size:
+            return
+        total = int(number.sum())
+        if not total:
+            return
+        self.by_shard[shard] += total
+        early = int(np.searchsorted(at_us, self.warm_up_us)) if self.warm_up_us else 0
+        self.late[shard] += total - int(number[:early].sum())
+        if self.first_us[shard] < 0:
+            self.first_us[shard] = at_us[np.argmax(number > 0)]
+        minute = at_us // MINUTE_US
+        low, last = int(minute[0]), int(minute[-1])
+        self._reserve(last)
+        self.minutes[low : last + 1] += np.bincount(minute - low, number, last - low + 1)
+
+    def _reserve(self, last: int) -> None:
+        if last >= self.minutes.size:
+            self.minutes = np.append(self.minutes, np.zeros(max(last + 1, 2 * self.minutes.size) - self.minutes.size))
 
     def statistics(self, span_s: float, shard: int | None = None) -> dict[str, float | None]:
         """Sum of the run, rate per second since the warm-up, and time of the first."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window, Writes
+from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window
 from kinsim.errors import InternalError
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
 from kinsim.measure.levels import LOSE, MINUTE_US, SETTLE, TAKE
@@ -106,7 +106,7 @@ class Recorder:
         """Take in one window."""
         held = self._held
         self.logs, self.end_us = window.logs, window.end_us
-        self._fetch_arrivals(window)
+        self.writes.window(window.end_us, window.writes, self._fetch_arrivals(window))
         table = columns_of(window.invocations) if window.invocations.size else None
         if table is not None:
             self._fetch_records(table, window.logs)
@@ -121,7 +121,6 @@ class Recorder:
             held.throttles.append(window.throttles)
         if window.polls.size:
             self.reads.add(window.polls)
-        held.writes += window.writes
         held.rows += window.invocations.size + window.losses.size + sum(w.time_us.size for w in window.writes)
         if held.rows >= ROWS_AT_ONCE or window.end_us - self.timeline.now_us > LONGEST_HELD_US:
             self._work_off()
@@ -145,7 +144,9 @@ class Recorder:
 
     # -- from windows into hands
 
-    def _fetch_arrivals(self, window: Window) -> None:
+    def _fetch_arrivals(self, window: Window) -> dict[int, Stretches]:
+        """The records that each shard stored in this window."""
+        found = {}
         for shard, log in window.logs.items():
             first = int(self._seen[shard])
             if log.end == first:
@@ -153,8 +154,10 @@ class Recorder:
             end = log.arrived_by(window.end_us)
             if end > first:
                 pieces = log.pieces(first, end)
-                self._held.arrivals[shard].append(_stretches(shard, pieces, {"bytes": pieces.data_bytes}, {}))
+                found[shard] = _stretches(shard, pieces, {"bytes": pieces.data_bytes}, {})
+                self._held.arrivals[shard].append(found[shard])
                 self._seen[shard] = end
+        return found
 
     def _fetch_records(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
         """The records of first attempts, and of later ones that succeeded, while they can be read."""
@@ -190,7 +193,6 @@ class Recorder:
         held, self._held = self._held, _Held(self.shards)
         rows = np.concatenate(held.invocations) if held.invocations else np.zeros(0, INVOCATION)
         table = columns_of(rows)
-        arrivals = _joined(held.arrivals, ("bytes",), ())
         self.runs.add(
             table,
             _joined(held.started, ("log_events",), ("lag_us",)),
@@ -203,10 +205,8 @@ class Recorder:
         losses = np.concatenate(held.losses, axis=1) if held.losses else np.zeros((7, 0), np.int64)
         losses = losses[:, np.lexsort((losses[2], losses[0]))]
         self._count_losses(losses)
-        self._order(table, losses, arrivals)
+        self._order(table, losses, held.arrivals)
         self.timeline.advance(self._frontier_us(), self._head_us)
-        self.writes.add(held.writes, arrivals)
-        self.writes.advance(self.end_us)
         for group in self.runs.groups.values():
             group.advance(self.timeline.now_us)
 
@@ -216,7 +216,7 @@ class Recorder:
             if mine.any():
                 count.add(losses[0][mine], losses[3][mine], losses[1][mine])
 
-    def _order(self, table: Columns, losses: Int64, arrivals: Stretches) -> None:
+    def _order(self, table: Columns, losses: Int64, arrivals: list[list[Stretches]]) -> None:
         """Arrivals, removals from the backlog, ends of stays and invocations for the timeline."""
         first_try = table["attempt"] == 0
         shard, first, records = (table[name][first_try] for name in ("shard", "first", "records"))
@@ -231,9 +231,11 @@ class Recorder:
         removals = np.stack([lost[0], lost[1], np.full(lost.shape[1], LOSE), lost[2], lost[3], lost[5], lost[6]])
         removals = self._contiguous(np.concatenate([taken, removals, self._beyond_gap], axis=1))
         done = table["outcome"] == Outcome.OK
+        at_once = table["end_us"][done] == table["start_us"][done]
+        ends = np.where(at_once, TAKE, SETTLE)
         settles = np.concatenate(
             [
-                np.stack([table["end_us"][done], np.full(int(done.sum()), SETTLE), table["records"][done]]),
+                np.stack([table["end_us"][done], ends, table["records"][done]]),
                 np.stack([losses[1], np.full(losses.shape[1], LOSE), losses[3]]),
             ],
             axis=1,
@@ -336,7 +338,7 @@ class Recorder:
                 *(table[name].tolist() for name in ("shard", "first", "records")), strict=True
             )
         ]
-        self._order(table, np.zeros((7, 0), np.int64), Stretches.empty(("bytes",)))
+        self._order(table, np.zeros((7, 0), np.int64), [])
         self.runs.in_flight(table, Stretches.concatenate(started), final.end_us)
 
     def _check(self, final: Final) -> None:
@@ -389,16 +391,17 @@ class _Held:
         self.invocations: list[NDArray[np.void]] = []
         self.losses: list[Int64] = []
         self.throttles: list[NDArray[np.void]] = []
-        self.writes: list[Writes] = []
         self.arrivals: list[list[Stretches]] = [[] for _ in range(shards)]
         self.started: list[list[Stretches]] = [[] for _ in range(shards)]
         self.retried: list[list[Stretches]] = [[] for _ in range(shards)]
 
 
 def _stretches(shard: int, pieces: Pieces, totals: dict[str, Int64], values: dict[str, Int64]) -> Stretches:
+    single = bool((pieces.count == 1).all())
     return Stretches(
         np.full(pieces.count.size, shard), pieces.first, pieces.count, pieces.time_us, pieces.step_numerator,
         pieces.step_offset, pieces.step_denominator, totals, values,
+        single,
     )  # fmt: skip
 
 

@@ -150,7 +150,8 @@ class RunSide:
             group.add(start_us, values[name])
         column = start_us // self.shard_period_us
         self._reserve(int(column.max()))
-        np.maximum.at(self.shard_age, (shard, column), (age / 1e6).astype(np.float32))
+        cell = shard * self.shard_age.shape[1] + column
+        np.maximum.at(self.shard_age.reshape(-1), cell, (age / 1e6).astype(np.float32))
 
     def _reserve(self, column: int) -> None:
         more = column + 1 - self.shard_age.shape[1]
@@ -206,13 +207,14 @@ class RunSide:
         """*at_us* of each batch minus the arrival of each record, a record (or log event) each."""
         at = at_us[sums.batch]
         groups = sums.groups(at)
-        self.samples[name].add(
-            Spread(
-                parts.shard, at_us[batch] - parts.time_us, weight, at_us[batch],
-                parts.count, parts.numerator, parts.offset, parts.denominator,
-            ),
-            groups,
-        )  # fmt: skip
+        values = at_us[batch] - parts.time_us
+        if parts.single:
+            spread = Spread(parts.shard, values, weight, values)
+        else:
+            spread = Spread(
+                parts.shard, values, weight, values, parts.count, parts.numerator, parts.offset, parts.denominator
+            )
+        self.samples[name].add(spread, groups)
         some = sums.weight > 0
         total = groups.mean * sums.weight
         self.minutes[name].add(
@@ -239,7 +241,10 @@ class BatchSums:
     def of(parts: Stretches, batch: NDArray[np.intp], weight: Int64 | None = None) -> BatchSums:
         """Sums over rows that are in order of their batch; *weight* per row is its number of records by default."""
         starts = np.flatnonzero(np.concatenate(([True], batch[1:] != batch[:-1])))
-        place = np.repeat(np.arange(starts.size), np.diff(np.append(starts, batch.size)))
+        lengths = np.diff(np.append(starts, batch.size))
+        place = np.repeat(np.arange(starts.size), lengths)
+        if parts.single and weight is None:
+            return BatchSums._of_records(parts, batch, starts, lengths, place)
         total = parts.count if weight is None else weight
         first, last = parts.time_us, parts.last_us
         origin = first[starts]
@@ -264,6 +269,28 @@ class BatchSums:
             first_us=np.minimum.reduceat(low, starts),
             last_us=np.maximum.reduceat(high, starts),
             whole=whole,
+        )
+
+    @staticmethod
+    def _of_records(
+        parts: Stretches, batch: NDArray[np.intp], starts: NDArray[np.intp], lengths: Int64, place: NDArray[np.intp]
+    ) -> BatchSums:
+        """The same for rows of one record each, which ascend within a batch."""
+        first = parts.time_us[starts]
+        since = parts.time_us - first[place]
+        mean = np.add.reduceat(since, starts) / lengths
+        deviation = since - mean[place]
+        deviation *= deviation
+        return BatchSums(
+            batch=batch[starts],
+            shard=parts.shard[starts],
+            weight=lengths,
+            origin_us=first,
+            mean_us=mean,
+            variance=np.add.reduceat(deviation, starts) / lengths,
+            first_us=first,
+            last_us=parts.time_us[starts + lengths - 1],
+            whole=int(since.sum()),
         )
 
     def groups(self, at_us: Int64) -> Groups:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +53,18 @@ class LogHistogram:
 
     def bin_of(self, values: Floats | Int64) -> Int64:
         """Bin of each value; those below 1 share the first."""
-        floats = np.maximum(np.ascontiguousarray(values, np.float64), 0.5)
-        bins = (floats.view(np.int64) >> (52 - self.bits)) - (1023 << self.bits) + 1
-        return np.asarray(np.clip(bins, 0, self.bins - 1), np.int64)
+        bins = np.array(values, np.float64).view(np.int64)
+        bins >>= 52 - self.bits
+        bins -= (1023 << self.bits) - 1
+        np.maximum(bins, 0, out=bins)
+        return np.asarray(np.minimum(bins, self.bins - 1, out=bins), np.int64)
 
     def add(self, row: Int64 | int, values: Floats | Int64, weights: Floats | Int64) -> None:
         """Put *weights* into the bins of *values*."""
-        _add_at(self.weight, self.bin_of(values) + row * self.bins, weights)
+        bins = self.bin_of(values)
+        if self.rows > 1:
+            bins += row * self.bins
+        add_at(self.weight, bins, weights)
 
     def add_spread(self, row: Int64 | int, low: Floats, high: Floats, weights: Floats) -> None:
         """Spread each of *weights* evenly over the values from *low* to *high*."""
@@ -66,28 +72,32 @@ class LogHistogram:
         base = np.broadcast_to(np.asarray(row, np.int64) * self.bins, low.shape)
         first, last = self.bin_of(low), self.bin_of(high)
         inside = first == last
-        _add_at(self.weight, (first + base)[inside], weights[inside])
+        add_at(self.weight, (first + base)[inside], weights[inside])
         across = ~inside
         if not across.any():
             return
         low, high, base, first, last = low[across], high[across], base[across], first[across], last[across]
         density = weights[across] / (high - low)
         self._spread = True
-        _add_at(self.weight, first + base, density * (self.edges[first + 1] - low))
-        _add_at(self.weight, last + base, density * (high - self.edges[last]))
-        _add_at(self._density, first + base + 1, density)
-        _add_at(self._density, last + base, -density)
+        add_at(self.weight, first + base, density * (self.edges[first + 1] - low))
+        add_at(self.weight, last + base, density * (high - self.edges[last]))
+        add_at(self._density, first + base + 1, density)
+        add_at(self._density, last + base, -density)
 
-    def masses(self, row: int) -> Floats:
-        """Weight in each bin of a row."""
-        cells = slice(row * self.bins, (row + 1) * self.bins)
-        weight = self.weight[cells].copy()
+    def masses(self, row: int | None) -> Floats:
+        """Weight in each bin of a row, or of all rows together."""
+        if row is None:
+            every = self.weight.reshape(self.rows, self.bins).sum(axis=0)
+            density = self._density[:-1].reshape(self.rows, self.bins).sum(axis=0)
+        else:
+            cells = slice(row * self.bins, (row + 1) * self.bins)
+            every, density = self.weight[cells].copy(), self._density[cells]
         if self._spread:
             widths = np.append(np.diff(self.edges), 0.0)
-            weight += np.maximum(np.cumsum(self._density[cells]), 0.0) * widths
-        return weight
+            every += np.maximum(np.cumsum(density), 0.0) * widths
+        return np.asarray(every, np.float64)
 
-    def quantiles(self, row: int, shares: Sequence[float], low: float, high: float) -> list[float]:
+    def quantiles(self, row: int | None, shares: Sequence[float], low: float, high: float) -> list[float]:
         """Values below which lie the given *shares* of the weight; *low* and *high* are the extremes."""
         cumulative = np.cumsum(self.masses(row))
         upper = np.append(self.edges[1:], self.edges[-1] * 2)
@@ -101,7 +111,7 @@ class LogHistogram:
             result.append(float(min(max(value, low), high)))
         return result
 
-    def share_up_to(self, row: int, value: float) -> float:
+    def share_up_to(self, row: int | None, value: float) -> float:
         """Share of the weight at *value* or below."""
         masses = self.masses(row)
         at = int(self.bin_of(np.array([value]))[0])
@@ -152,10 +162,10 @@ class Samples:
         self.total = Moments(1)
         self.by_shard = Moments(shards) if shards > 1 else self.total
         self.kept = 0
-        self._chunks: list[tuple[Int64, Int64, Int64]] = []
+        self._chunks: list[tuple[NDArray[Any], Int64, Int64]] = []
         self._histogram: LogHistogram | None = None
         self._shard_histogram: LogHistogram | None = None
-        self._sorted: tuple[Int64, Int64, Int64] | None = None
+        self._sorted: tuple[NDArray[Any], Int64, Int64] | None = None
 
     @property
     def exact(self) -> bool:
@@ -190,7 +200,8 @@ class Samples:
         if self.exact:
             if not ramps and self.has_room(spread.value.size):
                 self.kept += spread.value.size
-                self._chunks.append((spread.shard, spread.value, spread.weight))
+                shard = spread.shard if self.shards > 1 else np.broadcast_to(np.int64(0), spread.value.shape)
+                self._chunks.append((shard.astype(np.int32, copy=False), spread.value, spread.weight))
                 return
             self._switch_to_histogram()
         for histogram, row in self._histograms(spread.shard):
@@ -203,16 +214,16 @@ class Samples:
 
     def _histograms(self, shard: Int64) -> Iterable[tuple[LogHistogram, Int64 | int]]:
         assert self._histogram is not None
-        yield self._histogram, 0
+        yield self._histogram, shard if self._histogram.rows > 1 else 0
         if self._shard_histogram is not None:
             yield self._shard_histogram, shard
 
     def _switch_to_histogram(self) -> None:
-        self._histogram = LogHistogram(1, STREAM_BITS)
-        if self.shards > 1:
-            bits = STREAM_BITS
-            while bits > 3 and self.shards * (DOUBLINGS << bits) > HISTOGRAM_CELLS:
-                bits -= 1
+        bits = STREAM_BITS
+        while bits > 3 and self.shards * (DOUBLINGS << bits) > HISTOGRAM_CELLS:
+            bits -= 1
+        self._histogram = LogHistogram(self.shards if bits == STREAM_BITS else 1, STREAM_BITS)
+        if bits < STREAM_BITS:
             self._shard_histogram = LogHistogram(self.shards, bits)
         for shard, value, weight in self._chunks:
             for histogram, row in self._histograms(shard):
@@ -245,7 +256,7 @@ class Samples:
             moments = self.total if shard is None else self.by_shard
             histogram = self._histogram if shard is None else (self._shard_histogram or self._histogram)
             shares = [p / 100 for p in wanted]
-            return histogram.quantiles(row, shares, float(moments.low[row]), float(moments.high[row]))
+            return histogram.quantiles(shard, shares, float(moments.low[row]), float(moments.high[row]))
         shards, value, weight = self._in_order()
         if shard is not None:
             value, weight = value[shards == shard], weight[shards == shard]
@@ -254,12 +265,12 @@ class Samples:
     def share(self, low: float, high: float) -> float:
         """Share of the samples above *low* and not above *high* (CloudWatch's PR), unscaled."""
         if self._histogram is not None:
-            upper = 1.0 if high == np.inf else self._histogram.share_up_to(0, high)
-            return upper - (0.0 if low == -np.inf else self._histogram.share_up_to(0, low))
+            upper = 1.0 if high == np.inf else self._histogram.share_up_to(None, high)
+            return upper - (0.0 if low == -np.inf else self._histogram.share_up_to(None, low))
         _, value, weight = self._in_order()
         return float(weight[(value > low) & (value <= high)].sum() / weight.sum())
 
-    def _in_order(self) -> tuple[Int64, Int64, Int64]:
+    def _in_order(self) -> tuple[NDArray[Any], Int64, Int64]:
         """Shards, values and weights of all samples kept, by value."""
         if self._sorted is None:
             shard, value, weight = (np.concatenate([c[k] for c in self._chunks]) for k in range(3))
@@ -277,7 +288,7 @@ class Samples:
             histogram = LogHistogram(1, 5)
             _, value, weight = self._in_order()
             histogram.add(0, value, weight)
-        masses = histogram.masses(0)
+        masses = histogram.masses(None)
         some = np.flatnonzero(masses)
         upper = np.minimum(np.append(histogram.edges[1:], histogram.edges[-1] * 2)[some], self.total.high[0])
         return upper / per, np.cumsum(masses[some]) / masses.sum()
@@ -337,13 +348,13 @@ class Moments:
             high[0] = value.max()
             self.low[0] = min(self.low[0], lowest.min())
         else:
-            np.maximum.at(high, row, value)
-            np.minimum.at(self.low, row, lowest)
+            np.maximum.at(high, row, value.astype(np.float64))
+            np.minimum.at(self.low, row, lowest.astype(np.float64))
         if (high < self.high).all():
             return
         top = value == high[row]
         first = np.full(self.rows, np.inf)
-        np.minimum.at(first, row[top], at[top])
+        np.minimum.at(first, row[top], at[top].astype(np.float64))
         same = np.where(high == self.high, np.minimum(first, self.high_at), self.high_at)
         self.high_at = np.where(high > self.high, first, same)
         self.high = np.maximum(high, self.high)
@@ -372,7 +383,7 @@ def _sum_by(row: Int64, values: Floats, rows: int) -> Floats:
     return np.asarray(np.bincount(row, values, rows), np.float64)
 
 
-def _add_at(cells: Floats, at: Int64, weights: Floats | Int64) -> None:
+def add_at(cells: Floats, at: Int64, weights: Floats | Int64) -> None:
     """``cells[at] += weights``, where cells may repeat."""
     if at.size * 16 > cells.size:
         cells += np.bincount(at, weights, cells.size)

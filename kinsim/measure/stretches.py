@@ -16,7 +16,7 @@ SHARD_BITS = 44
 
 @dataclass(slots=True)
 class Stretches:
-    """Rows of *count* records each, on any shard.
+    """Rows of *count* records each, on any shard, by shard and then in order of arrival.
 
     Record i of a row (from 0) has the number ``first + i`` on its shard and arrives at
     ``time_us + (i * numerator + offset) // denominator``.
@@ -33,6 +33,8 @@ class Stretches:
     """Amounts of the whole row; a part of the row has its linear share."""
     values: dict[str, Int64] = field(default_factory=dict)
     """What each record of the row has."""
+    single: bool = False
+    """Whether it is known that every row is one record."""
 
     def __len__(self) -> int:
         return int(self.time_us.size)
@@ -40,11 +42,15 @@ class Stretches:
     @property
     def spread(self) -> NDArray[np.bool_]:
         """Rows whose records arrive one after another."""
+        if self.single:
+            return np.broadcast_to(np.False_, self.time_us.shape)
         return (self.count > 1) & (self.numerator > 0)
 
     @property
     def last_us(self) -> Int64:
         """Arrival of each row's last record."""
+        if self.single:
+            return self.time_us
         return self.time_us + ((self.count - 1) * self.numerator + self.offset) // self.denominator
 
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Stretches:
@@ -53,10 +59,13 @@ class Stretches:
             (getattr(self, name)[which] for name in _COLUMNS),
             {k: v[which] for k, v in self.totals.items()},
             {k: v[which] for k, v in self.values.items()},
+            self.single,
         )
 
     def arrived_by(self, time_us: Int64 | int) -> Int64:
         """How many records of each row have arrived at *time_us* (one instant, or one per row)."""
+        if self.single:
+            return (self.time_us <= time_us).astype(np.int64)
         since = np.asarray(time_us, np.int64) - self.time_us
         arrived = np.where(since >= 0, self.count, 0)
         at = np.flatnonzero(self.spread & (since >= 0) & (np.asarray(time_us) < self.last_us))
@@ -67,6 +76,8 @@ class Stretches:
 
     def offsets_sum(self) -> Int64:
         """Sum over each row's records of their arrival minus ``time_us``, in microseconds."""
+        if self.single:
+            return np.broadcast_to(np.int64(0), self.time_us.shape)
         total = np.zeros(len(self), np.int64)
         at = np.flatnonzero(self.spread | (self.offset >= self.denominator))
         if at.size:
@@ -91,10 +102,13 @@ class Stretches:
             denominator=self.denominator,
             totals={k: v * (skipped + count) // whole - v * skipped // whole for k, v in self.totals.items()},
             values=self.values,
+            single=False,
         )
 
     def expanded(self) -> Stretches:
         """Rows of records that arrive together only, or of one record each."""
+        if self.single:
+            return self
         spread = self.spread
         if not spread.any():
             return self
@@ -107,6 +121,8 @@ class Stretches:
 
     def expanded_size(self) -> int:
         """Rows that `expanded` would give."""
+        if self.single:
+            return len(self)
         return int(np.where(self.spread, self.count, 1).sum())
 
     @staticmethod
@@ -120,19 +136,30 @@ class Stretches:
         """All rows of *parts*, which have the same columns and are at least one."""
         if len(parts) == 1:
             return parts[0]
-        return _stretches(
-            (np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS),
-            {k: np.concatenate([p.totals[k] for p in parts]) for k in parts[0].totals},
-            {k: np.concatenate([p.values[k] for p in parts]) for k in parts[0].values},
-        )
+        single = all(p.single for p in parts)
+        totals = {k: np.concatenate([p.totals[k] for p in parts]) for k in parts[0].totals}
+        values = {k: np.concatenate([p.values[k] for p in parts]) for k in parts[0].values}
+        names = ("shard", "first", "time_us") if single else _COLUMNS
+        columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        if single:
+            columns |= _one_each(columns["time_us"].size)
+        return _stretches((columns[name] for name in _COLUMNS), totals, values, single)
 
 
 _COLUMNS = ("shard", "first", "count", "time_us", "numerator", "offset", "denominator")
 
 
-def _stretches(columns: Iterable[Int64], totals: dict[str, Int64], values: dict[str, Int64]) -> Stretches:
+def _one_each(size: int) -> dict[str, Int64]:
+    """Columns of rows of one record, which take no room."""
+    zero, one = np.broadcast_to(np.int64(0), size), np.broadcast_to(np.int64(1), size)
+    return {"count": one, "numerator": zero, "offset": zero, "denominator": one}
+
+
+def _stretches(
+    columns: Iterable[Int64], totals: dict[str, Int64], values: dict[str, Int64], single: bool = False
+) -> Stretches:
     shard, first, count, time_us, numerator, offset, denominator = columns
-    return Stretches(shard, first, count, time_us, numerator, offset, denominator, totals, values)
+    return Stretches(shard, first, count, time_us, numerator, offset, denominator, totals, values, single)
 
 
 def floor_sum(n: Int64, m: Int64, a: Int64, b: Int64) -> Int64:
@@ -164,20 +191,35 @@ def exact_dot(weights: Int64, values: Int64) -> int:
     return (int(np.dot(weights, values >> 24)) << 24) + int(np.dot(weights, low))
 
 
+def distinct(runs: list[Int64]) -> Int64:
+    """All values of some ascending runs, ascending, each once.
+
+    >>> distinct([np.array([1, 3]), np.array([2, 3])]).tolist()
+    [1, 2, 3]
+    """
+    values = np.sort(np.concatenate(runs), kind="stable")
+    return values[np.append(True, values[1:] != values[:-1])] if values.size else values
+
+
 def per_batch(rows: Stretches, key: Int64, end: Int64) -> tuple[Stretches, NDArray[np.intp]]:
     """*rows* cut where batches begin and end, and the batch of each part; what is in no batch is left out.
 
     *key* and *end* are the batches' first record and the one after their last, as
     ``(shard << SHARD_BITS) + number``; both *rows* and batches ascend.
     """
-    row_key = (rows.shard << SHARD_BITS) + rows.first
     if not len(rows) or not key.size:
         return rows.take(slice(0, 0)), np.zeros(0, np.intp)
-    if int(rows.count.max()) == 1:
+    records = end - key
+    if rows.single and int(records.sum()) == len(rows):
+        starts = np.cumsum(records) - records
+        if np.array_equal((rows.shard[starts] << SHARD_BITS) + rows.first[starts], key):
+            return rows, np.repeat(np.arange(key.size), records)
+    row_key = (rows.shard << SHARD_BITS) + rows.first
+    if rows.single or int(rows.count.max()) == 1:
         batch = np.searchsorted(key, row_key, "right") - 1
         inside = (batch >= 0) & (row_key < end[batch])
         return (rows, batch) if inside.all() else (rows.take(inside), batch[inside])
-    bounds = np.unique(np.concatenate([row_key, row_key + rows.count, key, end]))
+    bounds = distinct([row_key, row_key + rows.count, key, end])
     row = np.searchsorted(row_key, bounds[:-1], "right") - 1
     batch = np.searchsorted(key, bounds[:-1], "right") - 1
     inside = (row >= 0) & (batch >= 0) & (bounds[:-1] < row_key[row] + rows.count[row]) & (bounds[:-1] < end[batch])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kinsim.errors import InternalError
 from kinsim.measure.ages import CatchUp, Teeth, oldest
-from kinsim.measure.levels import MINUTE_US, Downs, Level, MinuteLevels, TimeWeighted
+from kinsim.measure.levels import MINUTE_US, Downs, Level, MinuteLevels, TimeWeighted, Ups
 from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Samples, Spread, Statistics
 from kinsim.measure.stretches import Int64, Stretches, exact_dot
 
@@ -41,6 +41,11 @@ class PerShard:
     def zeros(shards: int) -> PerShard:
         """Nothing yet."""
         return PerShard(np.zeros(shards), np.full(shards, -1.0), np.zeros(shards), np.zeros(shards))
+
+    def scaled(self, factor: int) -> PerShard:
+        """A quantity *factor* times as large."""
+        top = np.where(self.max < 0, self.max, self.max * factor)
+        return PerShard(self.integral * factor, top, self.max_at_us.copy(), self.last * factor)
 
     def peak(self, shard: Int64, value: Int64, at_us: Int64) -> None:
         """Keep the largest value of each shard and its first instant; rows ascend in time on each shard."""
@@ -76,12 +81,14 @@ class Timeline:
         self.horizon_us = NEVER_US
         """End of the run, once it is known: nothing grows older after it."""
         self.backlog = Level(warm_up_us, minutes)
-        self.backlog_bytes = Level(warm_up_us, minutes)
+        self.bytes_each: int | None = None
+        """Bytes of each record, while all have the same: then bytes need no account of their own."""
+        self.own_bytes: Level | None = None
         self.in_system = Level(warm_up_us, minutes)
         self.concurrency = Concurrency(warm_up_us, minutes)
         self.age = Age(shards, warm_up_us, minutes, age_limit_us, shard_period_us)
         self.shard_backlog = PerShard.zeros(shards)
-        self.shard_backlog_bytes = PerShard.zeros(shards)
+        self.shard_backlog_bytes: PerShard | None = None
         self.arrived = np.zeros(shards, np.int64)
         self.removed = np.zeros(shards, np.int64)
         self.last_arrival_us = np.zeros(shards, np.int64)
@@ -89,13 +96,13 @@ class Timeline:
         self._arrived_bytes = np.zeros(shards, np.int64)
         self._removed_bytes = np.zeros(shards, np.int64)
         self._span_arrivals = np.zeros(shards, np.int64)
-        self._arrivals: list[Stretches] = []
+        self._arrivals: list[list[Stretches]] = [[] for _ in range(shards)]
         self._removals: list[Int64] = []
         self._settles: list[Int64] = []
         self._runs: list[Int64] = []
 
-    def add(self, arrivals: Stretches, removals: Int64, settles: Int64, runs: Int64) -> None:
-        """Take note of arrivals, removals from the backlog, ends of records' stay (time, kind, records) and
+    def add(self, arrivals: list[list[Stretches]], removals: Int64, settles: Int64, runs: Int64) -> None:
+        """Take note of arrivals by shard, removals from the backlog, ends of records' stay (time, kind, records) and
         invocations (start, end)."""
         for part, row, pending in (
             (removals, TIME, self._removals),
@@ -106,30 +113,30 @@ class Timeline:
                 if int(part[row].min()) < self.now_us:
                     raise InternalError(f"{part[row].min() / 1e6} s came up when {self.now_us / 1e6} s had been final")
                 pending.append(part)
-        if len(arrivals):
-            self._arrivals.append(arrivals)
+        for held, fresh in zip(self._arrivals, arrivals, strict=False):
+            held += fresh
 
     def advance(self, to_us: int, head_us: Callable[[int, int], int]) -> None:
         """Make everything before *to_us* final; *head_us* gives the arrival of a shard's record that still waits."""
         start_us = self.now_us
         if to_us <= start_us:
             return
-        ups = self._ups_before(to_us)
-        self._span_arrivals = np.bincount(ups.shard, ups.count, self.shards).astype(np.int64)
+        ups = Ups(self._ups_before(to_us), self.shards)
+        self._span_arrivals = np.bincount(ups.cell_shard, ups.cell_records, self.shards).astype(np.int64)
         removals = self._before(self._removals, to_us, TIME, 7)
         settles = self._before(self._settles, to_us, 0, 3)
         since_us = (removals[TIME] - start_us) * 4 + removals[KIND]
         removals = removals[:, by_group(removals[SHARD], since_us)]
         latest_us = int(self.last_arrival_us.max())
+        self._look_at_sizes(ups)
         self._by_shard(start_us, to_us, ups, removals)
         by_time = np.argsort(removals[TIME] * 4 + removals[KIND], kind="stable") if self.shards > 1 else slice(None)
         time_us, kind = removals[TIME][by_time], removals[KIND][by_time]
-        size, records = ups.totals["bytes"], removals[RECORDS][by_time]
-        self.backlog.advance(start_us, to_us, ups, ups.count, Downs(time_us, kind, records), latest_us)
-        taken = removals[BYTES][by_time]
-        self.backlog_bytes.advance(start_us, to_us, ups, size, Downs(time_us, kind, taken), latest_us)
+        self.backlog.advance(start_us, to_us, ups, Downs(time_us, kind, removals[RECORDS][by_time]), latest_us)
+        if self.own_bytes is not None:
+            self.own_bytes.advance(start_us, to_us, ups, Downs(time_us, kind, removals[BYTES][by_time]), latest_us)
         settles = settles[:, np.argsort(settles[0] * 4 + settles[1], kind="stable")]
-        self.in_system.advance(start_us, to_us, ups, ups.count, Downs(settles[0], settles[1], settles[2]), latest_us)
+        self.in_system.advance(start_us, to_us, ups, Downs(settles[0], settles[1], settles[2]), latest_us)
         self._advance_runs(start_us, to_us)
         self._advance_age(start_us, to_us, removals, head_us)
         self._move_on(ups, removals)
@@ -138,8 +145,9 @@ class Timeline:
     def finish(self, end_us: int) -> None:
         """The run ends at *end_us*; everything has been made final."""
         latest_us = int(self.last_arrival_us.max())
-        for level in (self.backlog, self.backlog_bytes, self.in_system):
-            level.finish(end_us, self.now_us, latest_us)
+        for level in (self.backlog, self.own_bytes, self.in_system):
+            if level is not None:
+                level.finish(end_us, self.now_us, latest_us)
         self.concurrency.finish(end_us, self.now_us)
         self.age.finish(end_us)
         extra_us = max(0, self.now_us - max(end_us, self.warm_up_us))
@@ -148,9 +156,36 @@ class Timeline:
         shard = np.arange(self.shards)
         at_us = np.maximum(self.last_arrival_us, self.warm_up_us)
         for state, value in ((self.shard_backlog, waiting), (self.shard_backlog_bytes, size)):
+            if state is None:
+                continue
             state.peak(shard, value, at_us)
             state.last = value.astype(np.float64)
             state.integral -= value * float(extra_us)
+
+    def bytes_statistics(self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS) -> Statistics:
+        """Statistics of the bytes in the backlog."""
+        if self.own_bytes is not None:
+            return self.own_bytes.statistics(end_us, percentiles, ranks)
+        return self.backlog.statistics(end_us, percentiles, ranks, self.bytes_each or 0)
+
+    def bytes_minutes(self) -> tuple[MinuteLevels, int]:
+        """Bytes in the backlog by minute: a table, and what each of its units stands for."""
+        if self.own_bytes is not None:
+            return self.own_bytes.minutes, 1
+        return self.backlog.minutes, self.bytes_each or 0
+
+    def _look_at_sizes(self, ups: Ups) -> None:
+        """Give bytes an account of their own as soon as records differ in size."""
+        if self.own_bytes is not None or not len(ups):
+            return
+        rows, size = ups.rows, ups.sizes
+        each = int(size[0]) // int(rows.count[0]) if self.bytes_each is None else self.bytes_each
+        if bool((size == each).all()) if rows.single else np.array_equal(size, rows.count * each):
+            self.bytes_each = each
+        else:
+            each = self.bytes_each or 0
+            self.own_bytes = self.backlog.scaled(each)
+            self.shard_backlog_bytes = self.shard_backlog.scaled(each)
 
     def latest_event_us(self) -> int:
         """Latest instant that is known and not final yet, or -1."""
@@ -158,18 +193,21 @@ class Timeline:
         return max((int(row[row < NEVER_US].max(initial=-1)) for row in rows), default=-1)
 
     def _ups_before(self, to_us: int) -> Stretches:
-        if not self._arrivals:
-            return Stretches.empty(totals=("bytes",))
-        rows = Stretches.concatenate(self._arrivals)
-        if self.shards > 1 and len(self._arrivals) > 1:
-            rows = rows.take(np.argsort(rows.shard, kind="stable"))
-        self._arrivals = []
-        arrived = rows.arrived_by(to_us - 1)
-        if np.array_equal(arrived, rows.count):
-            return rows
-        head, tail = rows.split(arrived)
-        self._arrivals = [tail.take(tail.count > 0)]
-        return head.take(head.count > 0)
+        """The arrivals before *to_us*, by shard; the others go on waiting."""
+        parts = []
+        for shard, pending in enumerate(self._arrivals):
+            if not pending:
+                continue
+            rows = Stretches.concatenate(pending)
+            before = int(np.searchsorted(rows.time_us, to_us))
+            early, late = rows.take(slice(before)), [rows.take(slice(before, None))]
+            if before and not rows.single and int(early.take(slice(-1, None)).last_us[0]) >= to_us:
+                under_way = early.take(slice(-1, None))
+                head, tail = under_way.split(under_way.arrived_by(to_us - 1))
+                early, late = Stretches.concatenate([early.take(slice(-1)), head]), [tail, *late]
+            parts.append(early)
+            self._arrivals[shard] = [rest for rest in late if len(rest)]
+        return Stretches.concatenate(parts) if parts else Stretches.empty(totals=("bytes",))
 
     @staticmethod
     def _before(pending: list[Int64], to_us: int, row: int, rows: int) -> Int64:
@@ -194,25 +232,27 @@ class Timeline:
         self.concurrency.advance(start_us, to_us, runs[0][begun & fresh], runs[1][ended], instant)
         self._runs = [runs[:, ~ended]] if not ended.all() else []
 
-    def _by_shard(self, start_us: int, to_us: int, ups: Stretches, removals: Int64) -> None:
+    def shard_bytes_statistics(self, shard: int, span_us: int) -> Statistics:
+        """Statistics of the bytes in one shard's backlog."""
+        state = self.shard_backlog_bytes or self.shard_backlog.scaled(self.bytes_each or 0)
+        return state.statistics(shard, span_us, 1.0)
+
+    def _by_shard(self, start_us: int, to_us: int, ups: Ups, removals: Int64) -> None:
         """Backlog of each shard: what had arrived by each removal, less what had been taken before."""
         if self.shards == 1:
             return
         shard, time_us = removals[SHARD], removals[TIME]
+        rows = ups.rows
         bits = int(to_us - start_us + 1).bit_length()
-        arrived_key = (ups.shard << bits) + (ups.time_us - start_us)
+        arrived_key = (rows.shard << bits) + (rows.time_us - start_us)
         row = np.searchsorted(arrived_key, (shard << bits) + (time_us - start_us), "right") - 1
         own = row >= 0
-        own[own] = ups.shard[row[own]] == shard[own]
-        here = ups.take(row[own])
+        own[own] = rows.shard[row[own]] == shard[own]
+        here = rows.take(row[own])
         inside = here.arrived_by(time_us[own])
         arrived, arrival_us = self.arrived[shard], self.last_arrival_us[shard]
-        size = self._arrived_bytes[shard]
         arrived[own] = here.first + inside
         arrival_us[own] = here.time_us + (np.maximum(inside - 1, 0) * here.numerator + here.offset) // here.denominator
-        before = _cumulative_by(ups.shard, ups.totals["bytes"])
-        size[own] += before[row[own]] + here.totals["bytes"] * inside // np.maximum(here.count, 1)
-        size -= self._removed_bytes[shard] + _cumulative_by(shard, removals[BYTES])
         waiting = arrived - removals[FIRST]
         if (waiting < removals[RECORDS]).any():
             at = int(np.argmin(waiting - removals[RECORDS]))
@@ -223,27 +263,44 @@ class Timeline:
         counts = time_us >= self.warm_up_us
         at_us = np.maximum(arrival_us, self.warm_up_us)[counts]
         self.shard_backlog.peak(shard[counts], waiting[counts], at_us)
-        self.shard_backlog_bytes.peak(shard[counts], size[counts], at_us)
+        if self.shard_backlog_bytes is not None:
+            size = self._arrived_bytes[shard]
+            before = _cumulative_by(rows.shard, ups.sizes)
+            size[own] += before[row[own]] + here.totals["bytes"] * inside // np.maximum(here.count, 1)
+            size -= self._removed_bytes[shard] + _cumulative_by(shard, removals[BYTES])
+            self.shard_backlog_bytes.peak(shard[counts], size[counts], at_us)
         self._integrate_shards(start_us, to_us, ups, removals)
 
-    def _integrate_shards(self, start_us: int, to_us: int, ups: Stretches, removals: Int64) -> None:
+    def _integrate_shards(self, start_us: int, to_us: int, ups: Ups, removals: Int64) -> None:
         warm_us = max(start_us, self.warm_up_us)
         if to_us <= warm_us:
             return
-        head = ups.arrived_by(warm_us) if start_us < warm_us else np.zeros(len(ups), np.int64)
-        late = ups.split(head)[1]
-        since = (to_us - late.time_us) - late.offsets_sum() / np.maximum(late.count, 1)
         left = to_us - np.maximum(removals[TIME], warm_us)
         waiting = self.arrived - self.removed
         size = self._arrived_bytes - self._removed_bytes
-        for state, level, amount, rest, gone in (
-            (self.shard_backlog, waiting, ups.count, late.count, removals[RECORDS]),
-            (self.shard_backlog_bytes, size, ups.totals["bytes"], late.totals["bytes"], removals[BYTES]),
+        for state, level, in_bytes, gone in (
+            (self.shard_backlog, waiting, False, removals[RECORDS]),
+            (self.shard_backlog_bytes, size, True, removals[BYTES]),
         ):
-            up = rest * since + (amount - rest) * float(to_us - warm_us)
+            if state is None:
+                continue
             state.integral += level * float(to_us - warm_us)
-            state.integral += np.bincount(ups.shard, up, self.shards)
+            state.integral += self._areas(start_us, to_us, ups, in_bytes)
             state.integral -= np.bincount(removals[SHARD], gone * left.astype(np.float64), self.shards)
+
+    def _areas(self, start_us: int, to_us: int, ups: Ups, in_bytes: bool) -> Floats:
+        """Of each shard: arrivals times their microseconds up to *to_us* that are after the warm-up."""
+        if start_us >= self.warm_up_us:
+            left = (to_us - ups.cell_minute * MINUTE_US) * ups.cell_amount(in_bytes) - ups.cell_late(in_bytes)
+            return np.asarray(np.bincount(ups.cell_shard, left, self.shards), np.float64)
+        rows, amount = ups.rows, ups.amount(in_bytes)
+        warm_us = max(start_us, self.warm_up_us)
+        head = rows.arrived_by(warm_us) if start_us < warm_us else np.zeros(len(rows), np.int64)
+        late_rows = rows.split(head)[1]
+        since = (to_us - late_rows.time_us) - late_rows.offsets_sum() / np.maximum(late_rows.count, 1)
+        early = amount * head // rows.count
+        up = (amount - early) * since + early * float(to_us - warm_us)
+        return np.asarray(np.bincount(rows.shard, up, self.shards), np.float64)
 
     def _advance_age(self, start_us: int, to_us: int, removals: Int64, head_us: Callable[[int, int], int]) -> None:
         shard, time_us, head = removals[SHARD], removals[TIME], removals[HEAD]
@@ -274,10 +331,13 @@ class Timeline:
                 return int(table[HEAD][at[0]])
         return head_us(shard, number)
 
-    def _move_on(self, ups: Stretches, removals: Int64) -> None:
-        np.add.at(self.arrived, ups.shard, ups.count)
-        np.add.at(self._arrived_bytes, ups.shard, ups.totals["bytes"])
-        np.maximum.at(self.last_arrival_us, ups.shard, ups.last_us)
+    def _move_on(self, ups: Ups, removals: Int64) -> None:
+        np.add.at(self.arrived, ups.cell_shard, ups.cell_records)
+        np.add.at(self._arrived_bytes, ups.cell_shard, ups.cell_bytes)
+        if len(ups):
+            rows = ups.rows
+            ends = np.append(np.flatnonzero(rows.shard[1:] != rows.shard[:-1]), len(rows) - 1)
+            self.last_arrival_us[rows.shard[ends]] = rows.take(ends).last_us
         np.add.at(self.removed, removals[SHARD], removals[RECORDS])
         np.add.at(self._removed_bytes, removals[SHARD], removals[BYTES])
         np.maximum.at(self.last_removal_us, removals[SHARD], removals[TIME])
@@ -437,7 +497,8 @@ class Age:
         if more > 0:
             wider = max(more, self.shard_max.shape[1])
             self.shard_max = np.concatenate([self.shard_max, np.zeros((self.shards, wider), np.float32)], axis=1)
-        np.maximum.at(self.shard_max, (teeth.shard[which], column), (peak / 1e6).astype(np.float32))
+        cell = teeth.shard[which] * self.shard_max.shape[1] + column
+        np.maximum.at(self.shard_max.reshape(-1), cell, (peak / 1e6).astype(np.float32))
 
     def _caught_up(self, took_us: Int64, at_us: Int64) -> None:
         counts = at_us >= self.warm_up_us

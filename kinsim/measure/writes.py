@@ -39,8 +39,7 @@ class WriteSide:
         )
         self.put_units = 0
         self.accepted_bytes = 0
-        self.minute_bytes = MinuteStat(minutes)
-        self.minute_rejected_bytes = MinuteStat(minutes)
+        self.minute_bytes, self.minute_rejected_bytes = MinuteStat(minutes), MinuteStat(minutes)
         self.peaks = {name: MinuteStat(minutes) for name in PEAKS}
         periods = max(1, minutes * MINUTE_US // shard_period_us)
         self.shard_bytes = np.zeros((shards, periods))
@@ -54,77 +53,37 @@ class WriteSide:
         self.use_max_at_us = 0
         self.by_shard = PerShard.zeros(shards)
         self._sizes: dict[int, list[float]] = {}
-        self._numbers = np.zeros(shards, np.int64)
-        self._cells: list[tuple[Int64, Int64, Int64, Floats, Int64, Floats]] = []
         self._second = 0
+        self._carry = np.zeros((4, shards))
 
-    def add(self, writes: list[Writes], arrivals: Stretches) -> None:
-        """Take in the offers of some windows, and the records that the shards stored in them."""
-        if not writes:
-            return
-        writes = sorted(writes, key=lambda w: w.shard)
-        shard = np.repeat(np.array([w.shard for w in writes]), [w.time_us.size for w in writes])
-        time_us, source, attempt, offered, accepted, dropped, data, keys, units = (
-            np.concatenate([getattr(w, name) for w in writes]) for name in _COLUMNS
-        )
-        size = data + keys
-        first = attempt == 0
-        self.put_units += int(units.sum())
-        self.accepted_bytes += int(size.sum())
-        nothing = np.zeros_like(offered)
-        rejected = offered - accepted
-        self.offered.add(shard, np.where(first, offered, nothing), time_us)
-        self.retried.add(shard, np.where(first, nothing, offered), time_us)
-        self.accepted.add(shard, accepted, time_us)
-        self.rejected.add(shard, rejected, time_us)
-        self.dropped.add(shard, dropped, time_us)
-        lost = self._rejected_bytes(source, accepted, rejected, size)
-        minute = time_us // MINUTE_US
-        self.minute_bytes.add(minute, size, accepted, size)
-        self.minute_rejected_bytes.add(minute, lost, rejected, lost)
-        self._by_period(shard, time_us, size, accepted, rejected)
-        some = rejected > 0
-        self._cells.append(
-            (shard[some], time_us[some] // SECOND_US, nothing[some], lost[some] * 0, rejected[some], lost[some])
-        )
-        if not arrivals.spread.any():
-            self._stored(shard, time_us // SECOND_US, accepted, size.astype(np.float64))
-        else:
-            self._spread_out(shard, accepted, size, arrivals)
-        np.add.at(self._numbers, arrivals.shard, arrivals.count)
-
-    def advance(self, to_us: int) -> None:
-        """Every write before *to_us* is there: make its whole seconds final."""
-        end = to_us // SECOND_US
-        if end <= self._second:
-            return
-        columns = [np.concatenate([c[k] for c in self._cells]) for k in range(6)] if self._cells else []
-        if columns:
-            late = columns[1] >= end
-            self._cells = [tuple(c[late] for c in columns)] if late.any() else []  # type: ignore[list-item]
-            columns = [c[~late] for c in columns] if late.any() else columns
+    def window(self, until_us: int, writes: list[Writes], arrivals: dict[int, Stretches]) -> None:
+        """Take in what was offered up to *until_us*, and the records that each shard stored of it."""
+        for each in writes:
+            self._account(each)
+        last = -(-until_us // SECOND_US)
         step = max(1, MOST_CELLS // self.shards)
-        second = columns[1] if columns else np.zeros(0, np.int64)
-        order = np.argsort(second, kind="stable") if end - self._second > step else None
-        if order is not None:
-            columns = [c[order] for c in columns]
-            second = second[order]
-        for start in range(self._second, end, step):
-            stop = min(end, start + step)
-            part = slice(None)
-            if order is not None:
-                part = slice(*np.searchsorted(second, [start, stop]).tolist())
-            self._seconds(start, stop, [c[part] for c in columns])
-        self._second = end
+        while self._second < last:
+            stop = min(last, self._second + step)
+            cells = self._cells(self._second, stop, writes, arrivals)
+            cells[:, :, 0] += self._carry
+            whole = stop if stop * SECOND_US <= until_us else stop - 1
+            self._carry = cells[:, :, -1].copy() if whole < stop else np.zeros((4, self.shards))
+            if whole > self._second:
+                self._seconds(self._second, whole, cells[:, :, : whole - self._second])
+            self._second = whole
+            if whole < stop:
+                return
 
     def finish(self, end_us: int) -> None:
-        """The run ends; what is left of its last second counts in full."""
-        last = max((int(c[1].max()) for c in self._cells if c[1].size), default=-1)
-        self.advance(max((last + 1) * SECOND_US, -(-end_us // SECOND_US) * SECOND_US))
-        shown = self.use.total_us
+        """The run ends; what is left of its last second counts as a whole one."""
+        if self._carry.any() or self._second * SECOND_US < end_us:
+            cells = np.zeros((4, self.shards, 1))
+            cells[:, :, 0] = self._carry
+            self._seconds(self._second, self._second + 1, cells)
+            self._second += 1
         span = max(0, end_us - self.warm_up_us)
-        if self.limits and span != shown:
-            self.use.add(np.zeros(1), np.zeros(1), np.array([float(span - shown)]))
+        if self.limits and span != self.use.total_us:
+            self.use.add(np.zeros(1), np.zeros(1), np.array([span - self.use.total_us]))
 
     def statistics(self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS) -> Statistics:
         """Write utilization of the worst shard in each second."""
@@ -143,39 +102,115 @@ class WriteSide:
             **{n: self.use.share(a * SCALE, b * SCALE) if there else None for n, (a, b) in ranks.items()},
         }
 
-    def _rejected_bytes(self, source: Int64, accepted: Int64, rejected: Int64, size: Int64) -> Floats:
-        if not rejected.any():
-            self._learn(source, accepted, size)
-            return np.zeros(rejected.size)
-        self._learn(source, accepted, size)
+    def _account(self, writes: Writes) -> None:
+        """Counts of one shard's offers."""
+        if not writes.time_us.size:
+            return
+        shard, time_us, offered, accepted = writes.shard, writes.time_us, writes.offered, writes.accepted
+        self.put_units += int(writes.put_units.sum())
+        self.accepted_bytes += int(writes.data_bytes.sum()) + int(writes.key_bytes.sum())
+        self.accepted.add_one(shard, accepted, time_us)
+        first = writes.attempt == 0
+        if first.all():
+            self.offered.add_one(shard, offered, time_us)
+        else:
+            self.offered.add_one(shard, offered[first], time_us[first])
+            self.retried.add_one(shard, offered[~first], time_us[~first])
+        rejected = offered - accepted
+        self._learn(writes)
+        if rejected.any():
+            self.rejected.add_one(shard, rejected, time_us)
+        if writes.dropped.any():
+            self.dropped.add_one(shard, writes.dropped, time_us)
+
+    def _learn(self, writes: Writes) -> None:
+        """Mean size of the records of each source."""
+        source = writes.source
+        one = int(source[0]) if bool((source == source[0]).all()) else None
+        for number in [one] if one is not None else np.unique(source).tolist():
+            mine = slice(None) if one is not None else source == number
+            kept = self._sizes.setdefault(number, [0.0, 0.0])
+            kept[0] += float(writes.accepted[mine].sum())
+            kept[1] += float(writes.data_bytes[mine].sum() + writes.key_bytes[mine].sum())
+
+    def _rejected_bytes(self, writes: Writes, some: NDArray[np.bool_]) -> Floats:
+        """Bytes of the rejected records of some offers."""
+        accepted, source = writes.accepted[some], writes.source[some]
         known = [total / count for count, total in self._sizes.values() if count]
-        otherwise = sum(known) / len(known) if known else 0.0
-        mean = np.full(int(source.max()) + 1, otherwise)
+        mean = np.full(int(source.max()) + 1, sum(known) / len(known) if known else 0.0)
         for number, (count, total) in self._sizes.items():
             if count and number < mean.size:
                 mean[number] = total / count
+        size = writes.data_bytes[some] + writes.key_bytes[some]
         each = np.where(accepted > 0, size / np.maximum(accepted, 1), mean[source])
-        return np.asarray(rejected * each, np.float64)
+        return np.asarray((writes.offered[some] - accepted) * each, np.float64)
 
-    def _learn(self, source: Int64, accepted: Int64, size: Int64) -> None:
-        for number in np.unique(source).tolist():
-            mine = source == number
-            kept = self._sizes.setdefault(number, [0.0, 0.0])
-            kept[0] += float(accepted[mine].sum())
-            kept[1] += float(size[mine].sum())
+    def _cells(self, start: int, stop: int, writes: list[Writes], arrivals: dict[int, Stretches]) -> Floats:
+        """By kind (records and bytes stored, records and bytes rejected), shard and second."""
+        cells = np.zeros((4, self.shards, stop - start))
+        spread = {shard for shard, rows in arrivals.items() if rows.spread.any()}
+        for each in writes:
+            if not each.time_us.size:
+                continue
+            low, high = np.searchsorted(each.time_us, [start * SECOND_US, stop * SECOND_US])
+            part = slice(int(low), int(high))
+            second = each.time_us[part] // SECOND_US - start
+            accepted, length = each.accepted[part], stop - start
+            if each.shard not in spread:
+                cells[0, each.shard] += np.bincount(second, accepted, length)
+                size = each.data_bytes[part] + each.key_bytes[part]
+                cells[1, each.shard] += np.bincount(second, size, length)
+            rejected = each.offered[part] - accepted
+            some = np.zeros(each.time_us.size, bool)
+            some[part] = rejected > 0
+            if some.any():
+                cells[2, each.shard] += np.bincount(second, rejected, length)
+                cells[3, each.shard] += np.bincount(second[some[part]], self._rejected_bytes(each, some), length)
+        for shard in spread:
+            cells[:2, shard] += self._spread_out(start, stop, [w for w in writes if w.shard == shard], arrivals[shard])
+        return cells
 
-    def _by_period(self, shard: Int64, time_us: Int64, size: Int64, accepted: Int64, rejected: Int64) -> None:
-        column = time_us // self.shard_period_us
-        self._reserve(int(column.max()) if column.size else 0)
-        periods = self.shard_bytes.shape[1]
-        cell = shard * periods + column
-        for table, amount in (
-            (self.shard_bytes, size),
-            (self.shard_records, accepted),
-            (self.shard_rejected, rejected),
-        ):
-            if amount.any():
-                np.add.at(table.reshape(-1), cell, amount)
+    def _spread_out(self, start: int, stop: int, writes: list[Writes], rows: Stretches) -> Floats:
+        """Records and bytes by second where records arrive one after another; sizes come from the accounts."""
+        accepted = np.concatenate([w.accepted for w in writes])
+        size = np.concatenate([w.data_bytes + w.key_bytes for w in writes])
+        records = np.concatenate([[0], np.cumsum(accepted)]).astype(np.float64)
+        upto = np.concatenate([[0], np.cumsum(size)]).astype(np.float64)
+        first = np.maximum(rows.time_us // SECOND_US, start)
+        times = np.maximum(np.minimum(rows.last_us // SECOND_US, stop - 1) - first + 1, 0)
+        row = np.repeat(np.arange(times.size), times)
+        second = np.arange(row.size) - np.repeat(np.cumsum(times) - times, times) + first[row]
+        parts = rows.take(row)
+        done = parts.arrived_by((second + 1) * SECOND_US - 1)
+        before = parts.arrived_by(second * SECOND_US - 1)
+        number = parts.first - rows.first[0]
+        sizes = np.interp(number + done, records, upto) - np.interp(number + before, records, upto)
+        return np.stack(
+            [np.bincount(second - start, done - before, stop - start), np.bincount(second - start, sizes, stop - start)]
+        )
+
+    def _seconds(self, start: int, stop: int, cells: Floats) -> None:
+        """Account for the whole seconds from *start* up to *stop*."""
+        stored, size, rejected, lost = cells.sum(axis=1)
+        minute = np.arange(start, stop) * SECOND_US // MINUTE_US
+        busy = np.flatnonzero(stored + rejected)
+        for name, values in zip(PEAKS, (stored + rejected, size + lost, stored, size), strict=True):
+            self.peaks[name].add(minute[busy], values[busy])
+        self.minute_bytes.add(minute, size, stored, size)
+        self.minute_rejected_bytes.add(minute, lost, rejected, lost)
+        column = np.arange(start, stop) * SECOND_US // self.shard_period_us
+        self._reserve(int(column[-1]))
+        edges = np.flatnonzero(np.concatenate(([True], column[1:] != column[:-1])))
+        for table, kind in ((self.shard_records, 0), (self.shard_bytes, 1), (self.shard_rejected, 2)):
+            if kind < 2 or rejected.any():
+                table[:, column[edges]] += np.add.reduceat(cells[kind], edges, axis=1)
+        if self.limits is not None:
+            if not busy.size:
+                self._idle(start, stop)
+                return
+            use = np.maximum(cells[0] / self.limits[1], cells[1] / self.limits[0])
+            self.shard_use[:, column[edges]] += np.add.reduceat(use, edges, axis=1)
+            self._utilization(start, minute, use * SCALE)
 
     def _reserve(self, column: int) -> None:
         more = column + 1 - self.shard_bytes.shape[1]
@@ -184,47 +219,6 @@ class WriteSide:
             for name in ("shard_bytes", "shard_records", "shard_rejected", "shard_use"):
                 table = getattr(self, name)
                 setattr(self, name, np.concatenate([table, np.zeros((self.shards, more), table.dtype)], axis=1))
-
-    def _stored(self, shard: Int64, second: Int64, records: Int64, size: Floats) -> None:
-        self._cells.append((shard, second, records, size, np.zeros_like(records), np.zeros(records.size)))
-
-    def _spread_out(self, shard: Int64, accepted: Int64, size: Int64, arrivals: Stretches) -> None:
-        """Records that arrive one after another, each in its own second; sizes come from the accounts."""
-        upto = np.concatenate([[0], np.cumsum(size)]).astype(np.float64)
-        records = np.concatenate([[0], np.cumsum(accepted)]).astype(np.float64)
-        begin = np.searchsorted(shard, np.arange(self.shards))
-        number = arrivals.first - self._numbers[arrivals.shard] + records[begin][arrivals.shard]
-        first, last = arrivals.time_us // SECOND_US, arrivals.last_us // SECOND_US
-        times = last - first + 1
-        row = np.repeat(np.arange(times.size), times)
-        second = np.arange(row.size) - np.repeat(np.cumsum(times) - times, times) + first[row]
-        rows = arrivals.take(row)
-        done = rows.arrived_by((second + 1) * SECOND_US - 1)
-        before = np.where(second == first[row], 0, rows.arrived_by(second * SECOND_US - 1))
-        low = np.interp(number[row] + before, records, upto)
-        high = np.interp(number[row] + done, records, upto)
-        self._stored(rows.shard, second, done - before, high - low)
-
-    def _seconds(self, start: int, stop: int, columns: list[NDArray[np.int64]]) -> None:
-        """Account for the whole seconds from *start* up to *stop*."""
-        length = stop - start
-        if not columns or not columns[0].size:
-            self._idle(start, stop)
-            return
-        shard, second, records, size, rejected, lost = columns
-        place = second - start
-        by_second = [np.bincount(place, x, length) for x in (records, size, rejected, lost)]
-        minute = np.arange(start, stop) * SECOND_US // MINUTE_US
-        busy = np.flatnonzero(by_second[0] + by_second[2])
-        offered = (by_second[0] + by_second[2], by_second[1] + by_second[3])
-        for name, values in zip(PEAKS, (*offered, by_second[0], by_second[1]), strict=True):
-            self.peaks[name].add(minute[busy], values[busy])
-        if self.limits is None:
-            return
-        cell = shard * length + place
-        use = np.bincount(cell, records, self.shards * length) / self.limits[1]
-        use = np.maximum(use, np.bincount(cell, size, self.shards * length) / self.limits[0])
-        self._utilization(start, minute, use.reshape(self.shards, length) * SCALE)
 
     def _idle(self, start: int, stop: int) -> None:
         if self.limits is None:
@@ -260,13 +254,7 @@ class WriteSide:
             at = second[counts][high.argmax(axis=1)] * float(SECOND_US)
             self.by_shard.max = np.where(better, high.max(axis=1), self.by_shard.max)
             self.by_shard.max_at_us = np.where(better, at, self.by_shard.max_at_us)
-        column = second * SECOND_US // self.shard_period_us
-        self._reserve(int(column[-1]))
-        edges = np.flatnonzero(np.concatenate(([True], column[1:] != column[:-1])))
-        self.shard_use[:, column[edges]] += np.add.reduceat(use, edges, axis=1) / SCALE
 
 
 PEAKS = ("offered_records", "offered_bytes", "accepted_records", "accepted_bytes")
 """Amounts per second whose largest value in each minute is kept."""
-
-_COLUMNS = ("time_us", "source", "attempt", "offered", "accepted", "dropped", "data_bytes", "key_bytes", "put_units")

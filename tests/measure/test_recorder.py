@@ -239,7 +239,9 @@ DOCUMENTS = st.fixed_dictionaries(
                     ),
                 ),
                 "log_events_per_record": st.sampled_from([1, 3]),
-                "record_size": st.sampled_from(["100 B", "1 kB"]),
+                "record_size": st.sampled_from(
+                    ["100 B", "1 kB", {"distribution": "uniform", "low": "10 B", "high": "3 kB"}]
+                ),
                 "partition_keys": st.sampled_from(["random", "even", "constant"]),
             },
             optional={"granularity": st.sampled_from(["1s", "record"])},
