@@ -268,7 +268,7 @@ def carried_on(values: Floats, most: int) -> Floats:
     array([[ 5.,  5., nan], [ 1.,  1., nan]])
     """
     filled = values.copy()
-    wanted = np.isfinite(values).any(axis=0)
+    wanted = np.atleast_1d(np.isfinite(values).any(axis=0))
     for shift in range(1, min(most, values.shape[1] - 1) + 1):
         hole = ~np.isfinite(filled[:, shift:]) & wanted[shift:]
         filled[:, shift:] = np.where(hole, values[:, :-shift], filled[:, shift:])

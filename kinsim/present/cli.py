@@ -175,8 +175,8 @@ def _report_failure(error: Exception, arguments: list[str]) -> int:
     if isinstance(error, errors.KinsimError) and not isinstance(error, errors.InternalError):
         write_note(str(error))
         return USAGE
-    if isinstance(error, OSError) and error.filename is not None:
-        write_note(f"{error.filename}: {error.strerror}")
+    if isinstance(error, OSError):
+        write_note(f"{error.filename or 'output'}: {error.strerror or error}")
         return USAGE
     write_note(report_internal(error, arguments))
     return INTERNAL

@@ -17,9 +17,8 @@ FORMATS = ("svg", "png", "pdf")
 def examples(*lines: str) -> str:
     """The end of a command's help.
 
-    >>> print(examples("kinsim validate a.yaml"))
-    Examples:
-      $ kinsim validate a.yaml
+    >>> examples("kinsim validate a.yaml").splitlines()[1:]
+    ['Examples:', '  $ kinsim validate a.yaml']
     """
     return "\b\nExamples:\n" + "\n".join(f"  $ {line}" for line in lines)
 

@@ -43,7 +43,9 @@ def sweep_yaml(plan: Plan) -> str:
 
 
 def figure_data(result: SweepResult) -> list[FigureData]:
-    """The figures that the sweep's axes allow."""
+    """The figures that the sweep's axes and finished points allow."""
+    if not result.finished:
+        return []
     try:
         return [result.age_against_shards()]
     except ResultError:

@@ -160,6 +160,15 @@ def test_closed_pipe_is_quiet():
     process.stderr.close()
 
 
+def test_full_disk_is_a_message(monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "write_result", full)
+    assert main(["--version"]) == 2
+    assert capsys.readouterr().err == "output: No space left on device\n"
+
+
 def test_console_without_utf8():
     assert cli.printable("5 × 2 h · p99 ≥ 3 → ok", "ascii") == "5 x 2 h - p99 >= 3 -> ok"
     assert cli.printable("5 × 2 h", "utf-8") == "5 × 2 h"

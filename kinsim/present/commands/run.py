@@ -33,6 +33,7 @@ from kinsim.present.options import (
 )
 
 if TYPE_CHECKING:
+    from kinsim.experiment.simulate import Result
     from kinsim.scenario import Scenario
 
 KEPT = ("invocations", "records")
@@ -131,18 +132,32 @@ def _compute(
     size: str,
 ) -> None:
     """Simulate, and write the folder, which appears complete."""
-    from kinsim.experiment.executors import worker_count
-    from kinsim.experiment.simulate import simulate
-    from kinsim.present.progress import showing
     from kinsim.present.run_files import write_run
     from kinsim.present.run_folder import appearing
 
     started = time.time()
-    with showing(progress, scenario.name, "replications", quiet) as report:
-        result = simulate(scenario, keep=kept, workers=worker_count(workers), progress=report)
+    result = _simulate(scenario, kept, workers, progress, quiet)
     with appearing(folder) as temporary:
         write_run(result, temporary, folder, command_line(), started)
         _draw(temporary, formats, size)
+
+
+def _simulate(scenario: Scenario, kept: tuple[str, ...], workers: int | str, progress: str, quiet: bool) -> Result:
+    """Simulate with progress; Ctrl-C ends local processes at once, whatever they are doing."""
+    from kinsim.experiment.executors import Processes, worker_count
+    from kinsim.experiment.simulate import simulate
+    from kinsim.present.progress import showing
+
+    number = min(worker_count(workers), scenario.run.replications)
+    with showing(progress, scenario.name, "replications", quiet) as report:
+        if number == 1:
+            return simulate(scenario, keep=kept, progress=report)
+        processes = Processes(number)
+        try:
+            return simulate(scenario, keep=kept, progress=report, executor=processes)
+        except KeyboardInterrupt:
+            processes.kill()
+            raise
 
 
 def command_line() -> list[str]:

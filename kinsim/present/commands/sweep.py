@@ -79,7 +79,7 @@ class ExecutorName(click.ParamType):  # type: ignore[type-arg]
 @quiet_option
 @verbose_option
 @click.pass_context
-def command(ctx: click.Context, sweep: str, loud: bool, **options: Any) -> int:
+def command(ctx: click.Context, /, sweep: str, loud: bool, **options: Any) -> int:
     """Simulate every point of SWEEP and compare them.
 
     All points are checked before the first one runs. Each finished point is stored at once: after an
@@ -141,13 +141,15 @@ def _run(plan: Plan, folder: Path, options: dict[str, Any]) -> int:
     from kinsim.present.sweep_files import draw_sweep, write_sweep
 
     started = time.time()
-    reused = 0
+    reused, draining = 0, False
 
     with showing(options["progress"], f"sweep {plan.name}", "points", options["quiet"]) as report:
 
         def progress(state: SweepProgress) -> None:
-            nonlocal reused
-            reused = state.reused
+            nonlocal reused, draining
+            if state.draining and not draining:
+                write_note("finishing what is under way; Ctrl-C again leaves at once")
+            reused, draining = state.reused, state.draining
             _tell(report, state)
 
         result = run_plan(

@@ -44,7 +44,8 @@ def _finding(notes: dict[str, Any]) -> str:
         reach = f"IteratorAge reaches {peak} of {quantity(notes['retention_s'], 's')} retention"
         return f"{reach}: {digits(notes['expired_records'])} records expire unread"
     if limit is None:
-        return f"IteratorAge peaks at {peak}, {quantity(worst['at_s'], 's')} into the run"
+        when = f", {quantity(worst['at_s'], 's')} into the run" if worst["at_s"] else ""
+        return f"IteratorAge peaks at {peak}{when}"
     bound = quantity(limit["limit_s"], "s")
     above = notes["above"]
     if above is None:
@@ -181,7 +182,7 @@ def _lines(ax: Axes, notes: dict[str, Any], with_retention: bool) -> None:
 def _mark_recovery(ax: Axes, notes: dict[str, Any]) -> None:
     """A dot on the worst minute; a bar over the time above the SLO."""
     worst, above, end_s = notes["worst"], notes["above"], notes["end_s"]
-    x = min((worst["at_s"] // notes["bin_s"] + 0.5) * notes["bin_s"], end_s)
+    x = style.middle(worst["at_s"], notes["bin_s"], end_s)
     if worst["ci_low"] is not None:
         ax.plot([x, x], [worst["ci_low"], worst["ci_high"]], color=BLUE, lw=style.line_width(1.2), zorder=5)
     ax.plot([x], [worst["value"]], "o", color=BLUE, ms=4.5, mec="white", mew=0.8, zorder=5)

@@ -143,7 +143,7 @@ def _mark_peak(ax: Axes, data: FigureData, kind: str, unit: str, size: float) ->
     if busiest is None or not busiest["value"]:
         return
     bin_s, end_s = data.notes["bin_s"], data.notes["end_s"]
-    x = min((busiest["at_s"] // bin_s + 0.5) * bin_s, end_s)
+    x = style.middle(busiest["at_s"], bin_s, end_s)
     y = busiest["value"] / size
     ax.plot([x], [y], "o", color=PEAK, ms=4.5, mec="white", mew=0.8, zorder=5, clip_on=False)
     right = x > 0.6 * end_s

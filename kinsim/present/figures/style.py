@@ -89,8 +89,8 @@ def styled(size: Size) -> Iterator[None]:
 
 
 @cache
-def _style() -> dict[str, Any]:
-    return dict(matplotlib.rc_params_from_file(STYLE_FILE, use_default_template=False))
+def _style() -> Any:
+    return matplotlib.rc_params_from_file(STYLE_FILE, use_default_template=False)
 
 
 _LEFT_ALONE = {"backend", "interactive", "toolbar", "timezone", "date.epoch", "webagg.port", "webagg.address"}
@@ -203,6 +203,16 @@ HALO = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none"
 def line_width(points: float) -> float:
     """*points* as on a slide, thinner where the font is smaller."""
     return points * float(matplotlib.rcParams["font.size"]) / SIZES["slide"].font
+
+
+def middle(at_s: float, bin_s: float, end_s: float) -> float:
+    """Middle of the time bin that holds *at_s*; the last one may be cut short.
+
+    >>> middle(65, 60, 3_600), middle(0, 60, 20)
+    (90.0, 10.0)
+    """
+    start = at_s // bin_s * bin_s
+    return float(start + min(start + bin_s, max(end_s, start))) / 2
 
 
 def label_ends(ax: Axes, ends: list[tuple[float, str, str]]) -> None:

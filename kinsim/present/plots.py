@@ -1,0 +1,90 @@
+"""Figures of results in Python: `result.plot.iterator_age()` returns a matplotlib Figure and shows nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import kinsim
+from kinsim.errors import KinsimError
+from kinsim.measure import figure_data
+from kinsim.measure.figure_data import FigureData
+from kinsim.present import figures
+from kinsim.present.figures.style import SIZES, Footer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kinsim.experiment.simulate import Result
+    from kinsim.experiment.sweep import SweepResult
+
+
+class RunPlots:
+    """Figures 1, 2 and 8 of a run.  *size* is slide, paper, column or wide."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+        self._data: dict[str, FigureData] | None = None
+
+    def offered_load(self, size: str = "slide") -> Figure:
+        """Figure 1: offered load and capacity."""
+        return self._render("offered_load", size)
+
+    def iterator_age(self, size: str = "slide") -> Figure:
+        """Figure 2: iterator age over time."""
+        return self._render("iterator_age", size)
+
+    def shard_heat_map(self, size: str = "slide") -> Figure:
+        """Figure 8: write utilization (without a limit: iterator age) by shard and time."""
+        return self._render("shard_heat_map", size)
+
+    @property
+    def data(self) -> dict[str, FigureData]:
+        """The numbers behind each figure, by its name."""
+        if self._data is None:
+            found = figure_data.of_run(self._result.scenario, self._result.replications, self._result.summary())
+            self._data = {figure.name: figure for figure in found}
+        return self._data
+
+    def _render(self, name: str, size: str) -> Figure:
+        scenario = self._result.scenario
+        n = len(self._result.replications)
+        footer = Footer(scenario.name, scenario.config_hash, scenario.run.seed, n, kinsim.__version__)
+        return figures.render(self.data[name], footer, checked(size))
+
+    def __repr__(self) -> str:
+        return "<plots: offered_load(), iterator_age(), shard_heat_map()>"
+
+
+class SweepPlots:
+    """Figure 4 of a sweep."""
+
+    def __init__(self, result: SweepResult) -> None:
+        self._result = result
+
+    def age_against_shards(self, metric: str | None = None, size: str = "slide") -> Figure:
+        """Figure 4: a latency or age against the number of shards; *metric* is `NAME.STATISTIC` or an SLO's name."""
+        from kinsim.present.sweep_files import footer
+
+        return figures.render(self._result.age_against_shards(metric), footer(self._result), checked(size))
+
+    def __repr__(self) -> str:
+        return "<plots: age_against_shards()>"
+
+
+def of_folder(folder: str | Path, name: str, size: str = "slide") -> Figure:
+    """The figure *name* of a stored run or sweep, from the numbers in its folder."""
+    from kinsim.present.figures import stored
+
+    data, footer = stored.load(Path(folder) / "figures")
+    found = next((figure for figure in data if figure.name == name), None)
+    if found is None:
+        raise KinsimError(f"{folder}: has no figure {name!r}; it has {', '.join(figure.name for figure in data)}")
+    return figures.render(found, footer, checked(size))
+
+
+def checked(size: str) -> str:
+    """*size*, if there is such a size."""
+    if size not in SIZES:
+        raise KinsimError(f"size {size!r} is not known; any of {', '.join(SIZES)}")
+    return size
