@@ -37,7 +37,7 @@ def test_t12_exponential_batches_at_95_percent_load(replicate):
     """case:T12.  One comparison: false-alarm rate 0.55 %."""
     run = replicate(
         "T12-batch-service-exponential",
-        {"workload.arrivals.rate": "9.5/s", "run.duration": "480_000s", "run.warm_up": "5_000s"},
+        {"workload.arrivals.rate": "9.5/s", "run.duration": "350_000s", "run.warm_up": "5_000s"},
     )
     run.agrees("queue_wait_s.mean", 11.143982)
 
