@@ -219,7 +219,7 @@ def _markers(ax: Axes, x: Any, y: Any, status: Any, colour: str, marker: str) ->
             y[chosen],
             ls="none",
             marker=marker,
-            ms=6.5,
+            ms=style.line_width(6.5),
             color=colour,
             fillstyle=fill,
             markerfacecolor=None if fill == "left" else face,
@@ -229,7 +229,9 @@ def _markers(ax: Axes, x: Any, y: Any, status: Any, colour: str, marker: str) ->
             rasterized=bool(chosen.sum() > style.RASTERIZE_ABOVE),
         )
         if fill == "none":
-            ax.plot(x[chosen], y[chosen], ls="none", marker=marker, ms=5, color="white", mew=0, zorder=3.9)
+            ax.plot(
+                x[chosen], y[chosen], ls="none", marker=marker, ms=style.line_width(5), color="white", mew=0, zorder=3.9
+            )
 
 
 def _bounds(ax: Axes, notes: dict[str, Any]) -> None:

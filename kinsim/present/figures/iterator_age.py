@@ -26,7 +26,7 @@ def words(data: FigureData) -> Words:
     notes = data.notes
     subtitle = f"IteratorAge, maximum over shards in each {period(notes['bin_s'])}"
     if "oldest_waiting_s" in data.columns:
-        subtitle += ", and age of the oldest record waiting"
+        subtitle += ", and age of the oldest record waiting (filled)"
     if notes["heavy"] and len(notes["heavy"]) <= _MOST_SHADED:
         subtitle += "; grey: load above 1.5 × its mean"
     if notes["retention_s"] and not _retention_in_view(data):
@@ -113,6 +113,7 @@ def _shade(ax: Axes, notes: dict[str, Any]) -> None:
             fontsize="x-small",
             va="bottom",
             zorder=6,
+            bbox=HALO,
         )
     if len(notes["heavy"]) > _MOST_SHADED:
         return
@@ -127,8 +128,8 @@ def _series(ax: Axes, data: FigureData) -> list[tuple[float, str, str]]:
     ends = []
     if "oldest_waiting_s" in data.columns and np.isfinite(data.columns["oldest_waiting_s"]).any():
         waiting = data.columns["oldest_waiting_s"]
-        dashes = (0, (4, 1.2, 1, 1.2))
-        ax.stairs(waiting, edges, baseline=None, color=ORANGE, ls=dashes, lw=style.line_width(1.3), zorder=3)
+        ax.stairs(waiting, edges, fill=True, facecolor="#FBE6BD", lw=0, zorder=1)
+        ax.stairs(waiting, edges, baseline=None, color=ORANGE, lw=style.line_width(0.8), zorder=2)
         ends.append((_last(waiting), "oldest waiting", "#9A6700"))
     age = data.columns["iterator_age_s"]
     low, high = data.columns["iterator_age_s_ci_low"], data.columns["iterator_age_s_ci_high"]
@@ -141,7 +142,13 @@ def _series(ax: Axes, data: FigureData) -> list[tuple[float, str, str]]:
     if alone.any():
         middle = np.minimum(start + data.notes["bin_s"] / 2, end_s)
         ax.plot(
-            middle[alone], age[alone], ".", color=BLUE, ms=4, zorder=4, rasterized=bool(alone.sum() > RASTERIZE_ABOVE)
+            middle[alone],
+            age[alone],
+            ".",
+            color=BLUE,
+            ms=style.line_width(4),
+            zorder=4,
+            rasterized=bool(alone.sum() > RASTERIZE_ABOVE),
         )
     if np.isfinite(age).any():
         ends.append((_last(age), "IteratorAge", BLUE))
@@ -185,7 +192,7 @@ def _mark_recovery(ax: Axes, notes: dict[str, Any]) -> None:
     x = style.middle(worst["at_s"], notes["bin_s"], end_s)
     if worst["ci_low"] is not None:
         ax.plot([x, x], [worst["ci_low"], worst["ci_high"]], color=BLUE, lw=style.line_width(1.2), zorder=5)
-    ax.plot([x], [worst["value"]], "o", color=BLUE, ms=4.5, mec="white", mew=0.8, zorder=5)
+    ax.plot([x], [worst["value"]], "o", color=BLUE, ms=style.line_width(4.5), mec="white", mew=0.8, zorder=5)
     text = f"worst minute {quantity(worst['value'], 's')}"
     if above is not None:
         start, stop = above["from_s"], min(above["to_s"], end_s)

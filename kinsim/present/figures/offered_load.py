@@ -111,7 +111,7 @@ def _axis(ax: Axes, load: dict[str, Any], unit: str, size: float) -> None:
     """The amount axis, with the limit to scale where the load comes near it."""
     peak = (load["busiest"]["value"] if load["busiest"] else 0.0) / size
     limit = load["limit_per_s"] / size if load["limit_per_s"] else None
-    top = peak * 1.3
+    top = peak * (1.3 if limit is None or peak >= limit * SHOW_LIMIT_ABOVE else 1.6)
     if limit is not None and peak >= limit * SHOW_LIMIT_ABOVE:
         top = max(top, limit * 1.22)
         ax.axhline(limit, color=INK, ls=(0, (8, 2, 1.5, 2)), lw=style.line_width(1.1), zorder=3)
@@ -145,7 +145,7 @@ def _mark_peak(ax: Axes, data: FigureData, kind: str, unit: str, size: float) ->
     bin_s, end_s = data.notes["bin_s"], data.notes["end_s"]
     x = style.middle(busiest["at_s"], bin_s, end_s)
     y = busiest["value"] / size
-    ax.plot([x], [y], "o", color=PEAK, ms=4.5, mec="white", mew=0.8, zorder=5, clip_on=False)
+    ax.plot([x], [y], "o", color=PEAK, ms=style.line_width(4.5), mec="white", mew=0.8, zorder=5, clip_on=False)
     right = x > 0.6 * end_s
     ax.annotate(
         f"busiest second {digits(y)} {unit}", (x, y), xytext=(-7 if right else 7, 3), textcoords="offset points",
