@@ -20,7 +20,7 @@ from kinsim.rule import compilable, compiled
 from kinsim.system.producer import RetryPlan, may_retry, retry_delay_us
 from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET, Stream, deficit_at, room_for, second_of
 
-WORTH_COMPILING = 200_000
+WORTH_COMPILING = 60_000
 """Offers taken one by one in this process before machine code pays for its compilation."""
 
 SHARED = (
@@ -169,12 +169,12 @@ class Door:
         weight = -(-(known.data_bytes + known.key_bytes) // known.count)
         waiting = self.pending.copy()
         waiting[:, 8] += len(fresh)
-        Door.taken_one_by_one += len(fresh)
         loop = compiled(_take_in_order) if Door.taken_one_by_one > WORTH_COMPILING else _take_in_order
         events, left = loop(
             fresh.time_us, fresh.count, known.source, known.index, weight, waiting, self.plans, self.settings,
             self.level, self.jitter_key, until_us,
         )  # fmt: skip
+        Door.taken_one_by_one += len(events)
         self._remember(known, left)
         taken = _parts(known, events[:, 1], events[:, 4], events[:, 0])
         account = Writes(
