@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +195,7 @@ class Account:
         bounds = [t for t in bounds if t <= self.end_us]
         area, top, minutes = 0.0, 0, defaultdict(int)
         by_start = sorted(spans)
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in pairwise(bounds):
             oldest = next((a for a, left in by_start if a <= low and left >= high), None)
             if oldest is None:
                 continue
@@ -365,7 +366,7 @@ def test_curves_by_minute_agree_with_the_slow_account(document):
     top = [0] * minutes
     level = 0
     concurrency = [*account.concurrency(), (account.end_us, 0, 0)]
-    for (t, _, change), (until, _, _) in zip(concurrency, concurrency[1:], strict=False):
+    for (t, _, change), (until, _, _) in pairwise(concurrency):
         level += change
         for m in range(t // MINUTE, min(-(-until // MINUTE), minutes)):
             if until > t:
@@ -495,5 +496,5 @@ def test_a_record_that_disappears_is_an_internal_error(what):
         "event_source_mapping": {"batch_size": 50}, "function": {"duration": "3s"}, "run": {"duration": "2m"},
     }  # fmt: skip
     scenario = parse(json.dumps(document), file="thief.yaml", base_dir=Path.cwd())
-    with pytest.raises(InternalError, match="conserve|waiting|arrived|below zero|final"):
+    with pytest.raises(InternalError, match=r"conserve|waiting|arrived|below zero|final"):
         reference.run(scenario, 0, Thief(Recorder(scenario, 0)), ArrivalSource(scenario, 0))
