@@ -258,9 +258,16 @@ def trace_problems(sources: Mapping[str, Source], base_dir: Path) -> list[Proble
 
 def require_traces(scenario: Scenario) -> None:
     """Raise ConfigError with everything that is wrong with the traces of *scenario*."""
-    problems = trace_problems(scenario.workload.sources, scenario.base_dir)
+    problems = located_trace_problems(scenario)
     if problems:
         raise ConfigError(problems)
+
+
+def located_trace_problems(scenario: Scenario) -> list[Problem]:
+    """What is wrong with the traces of *scenario*; a file that is not there, with the place that names it."""
+    warned = {warning.path: replace(warning, severity="error") for warning in scenario.warnings}
+    problems = trace_problems(scenario.workload.sources, scenario.base_dir)
+    return [warned.get(problem.path, problem) if not problem.file else problem for problem in problems]
 
 
 def trace_notes(sources: Mapping[str, Source], base_dir: Path) -> list[str]:

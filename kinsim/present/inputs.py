@@ -29,12 +29,12 @@ def read_any(path: str, settings: Sequence[str] = ()) -> list[Problem]:
 
     Errors of the file itself are raised as ConfigError.
     """
-    from kinsim.engine.traces import trace_notes, trace_problems
+    from kinsim.engine.traces import located_trace_problems, trace_notes
     from kinsim.scenario import load
 
     if not is_sweep(path):
         scenario = load(path, settings)
-        broken = trace_problems(scenario.workload.sources, scenario.base_dir)
+        broken = located_trace_problems(scenario)
         places = {problem.path for problem in broken}
         warnings = [warning for warning in scenario.warnings if warning.path not in places]
         notes = [] if broken else trace_notes(scenario.workload.sources, scenario.base_dir)

@@ -77,11 +77,13 @@ def command(
     verbose(ctx, loud)
     kept = _kept(keep)
     with logged_to(Path(out)):
+        from kinsim.engine.traces import require_traces
         from kinsim.errors import format_problems
         from kinsim.present.run_folder import place_of
         from kinsim.scenario import load
 
         loaded = load(scenario, overrides(settings, seed, replications))
+        require_traces(loaded)
         if loaded.warnings and not quiet:
             write_note(format_problems(loaded.warnings))
         folder = place_of(out, loaded.name, loaded.config_hash)
