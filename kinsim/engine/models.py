@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinsim.engine.context import Context, microseconds, window_for
 from kinsim.engine.draws import Purpose
 from kinsim.engine.even import LARGEST_COUNT, binned, bins, even_rows, plain_rows
 from kinsim.engine.overlaps import separate
@@ -25,9 +25,6 @@ from kinsim.system.workload.piecewise import PiecewiseArrivals
 from kinsim.system.workload.poisson import PoissonArrivals
 from kinsim.system.workload.renewal import RenewalArrivals
 
-if TYPE_CHECKING:
-    from kinsim.engine.arrivals import Context
-
 SECOND_US = 1_000_000
 HALF = Fraction(1, 2)
 BLOCK = 4096
@@ -40,11 +37,6 @@ Level = tuple[int, int, float]
 """A time with one rate: from, to (microseconds) and records per second."""
 
 
-def microseconds(seconds: float) -> int:
-    """Whole microseconds, rounded half up."""
-    return int(seconds * 1e6 + 0.5)
-
-
 # -- random records at a rate that may change ----------------------------------------------------------------
 
 
@@ -55,8 +47,6 @@ class RandomDrawer:
     key_table = None
 
     def __init__(self, context: Context, peak_per_s: float) -> None:
-        from kinsim.engine.arrivals import window_for
-
         self.context = context
         self.bin_us = context.bin_us
         self.window_us = window_for(peak_per_s, context.bin_us)
@@ -196,8 +186,6 @@ class EvenDrawer:
     key_table = None
 
     def __init__(self, context: Context, levels: list[Level]) -> None:
-        from kinsim.engine.arrivals import window_for
-
         model = context.source.arrivals
         assert isinstance(model, Modulated)
         self.context = context
@@ -306,8 +294,6 @@ class RenewalDrawer:
     key_table = None
 
     def __init__(self, context: Context) -> None:
-        from kinsim.engine.arrivals import window_for
-
         model = context.source.arrivals
         assert isinstance(model, RenewalArrivals)
         self.window_us = window_for(1.0 / model.gap_s.mean)
@@ -330,8 +316,6 @@ class BurstDrawer:
     key_table = None
 
     def __init__(self, context: Context) -> None:
-        from kinsim.engine.arrivals import window_for
-
         model = context.source.arrivals
         assert isinstance(model, BurstArrivals)
         self.context = context

@@ -18,19 +18,10 @@ import pytest
 from scipy import stats
 
 from kinsim.engine import models
-from kinsim.engine.arrivals import (
-    BIN_US,
-    DRAWERS,
-    WINDOWS,
-    ArrivalSource,
-    Cache,
-    Context,
-    contexts,
-    split,
-    week_offset_us,
-    window_for,
-)
+from kinsim.engine.arrivals import ArrivalSource, Cache, split
+from kinsim.engine.context import BIN_US, WINDOWS, Context, contexts, week_offset_us, window_for
 from kinsim.engine.pieces import record_time_us, singles
+from kinsim.engine.pipeline import DRAWERS
 from kinsim.engine.tables import Rows
 from kinsim.scenario import parse
 from kinsim.system.partition_keys import hash_key, hash_key_ranges, shard_for
@@ -661,6 +652,21 @@ def test_the_longest_unused_go_first() -> None:
         all_rows(cache.arrivals(made, replication))
     assert 1 <= len(cache.entries) < 6
     assert sum(each.size for each in cache.entries.values()) < 6_000_000
+
+
+def test_a_drawing_that_fails_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = scenario({"arrivals": {"model": "poisson", "rate": "5_000/s"}, "granularity": "record"}, "1m")
+    cache = Cache(10**9)
+    source = cache.arrivals(made, 0)
+
+    def interrupt(*_: Any) -> Rows:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.PoissonDrawer, "window", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            next(iter(source.windows()))
+    assert len(all_rows(cache.arrivals(made, 0))) == pytest.approx(300_000, rel=0.01)
 
 
 def test_only_what_changes_arrivals_draws_anew() -> None:

@@ -1,0 +1,150 @@
+"""What the drawing of one source may know, and the windows in which it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from kinsim.engine.draws import Purpose, address_key, generator
+from kinsim.engine.tables import Rows
+from kinsim.system.partition_keys import KeyTable
+from kinsim.system.producer import Producer
+from kinsim.system.workload import Source
+
+if TYPE_CHECKING:
+    from kinsim.scenario import Scenario
+
+WINDOWS = (
+    10_000, 100_000, 1_000_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000, 300_000_000, 600_000_000, 3_600_000_000,
+)  # fmt: skip
+"""Lengths that a window may have, in microseconds; each divides the next."""
+
+ROWS_OF_A_WINDOW = 1 << 17
+"""Windows are chosen so long that about this many rows fall in one."""
+
+BIN_US = 100_000
+BINNED_FROM_PER_S = 5_000.0
+"""Without a write limiter, sources of this mean rate are counted in bins of `BIN_US` unless they say otherwise."""
+
+
+def window_for(rows_per_s: float, bin_us: int = 0) -> int:
+    """Longest window in which *rows_per_s* makes at most about `ROWS_OF_A_WINDOW` rows; a whole number of bins.
+
+    >>> window_for(0.8), window_for(1_000.0), window_for(1e6), window_for(1e9, 30_000_000)
+    (3600000000, 60000000, 100000, 3600000000)
+    """
+    if bin_us:
+        rows_per_s = min(rows_per_s, 1e6 / bin_us)
+        possible = [w for w in WINDOWS if w % bin_us == 0]
+    else:
+        possible = list(WINDOWS)
+    fitting = [w for w in possible if rows_per_s * w / 1e6 <= ROWS_OF_A_WINDOW]
+    return fitting[-1] if fitting else possible[0]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the drawing of one source may know."""
+
+    source: Source
+    name: str
+    number: int
+    seed: int
+    replication: int
+    duration_us: int
+    drained: bool
+    base_dir: Path
+    week_offset_us: int
+    """Time from a Monday's midnight to the start of the run."""
+    producer: Producer
+    """The source's own, or the scenario's."""
+    bin_us: int
+    """0: a row per record; else counts per bin of this width."""
+
+    def generator(self, purpose: Purpose, *entity: int) -> np.random.Generator:
+        """Random numbers for one thing of this source."""
+        return generator(self.seed, self.replication, purpose, self.name, *entity)
+
+    @property
+    def records_differ(self) -> bool:
+        """Whether records have sizes, log events or work of their own, so that each is a row."""
+        source = self.source
+        spreads = (source.record_size_bytes, source.log_events_per_record, source.work_s)
+        return not self.bin_us and any(spread.constant is None for spread in spreads)
+
+    def key(self, purpose: Purpose) -> int:
+        """Address of counter-based draws of this source."""
+        return address_key(self.seed, self.replication, purpose, self.name)
+
+
+class Drawer(Protocol):
+    """Draws when the records of one source come, and whatever else its model decides."""
+
+    window_us: int
+    """Length of its windows: one of `WINDOWS`."""
+    fills: frozenset[str]
+    """Columns beyond times and counts that it sets itself."""
+
+    @property
+    def key_table(self) -> KeyTable | None:
+        """The keys of its rows, where it sets them."""
+
+    def window(self, start_us: int, end_us: int) -> Rows:
+        """The records of the next window; windows are asked for once each, in order from 0."""
+
+
+def contexts(scenario: Scenario, replication: int) -> list[Context]:
+    """What the drawing of each source may know, in order of the sources."""
+    run = scenario.run
+    return [
+        Context(
+            source=source,
+            name=name,
+            number=number,
+            seed=run.seed,
+            replication=replication,
+            duration_us=microseconds(run.duration_s),
+            drained=run.until == "drained",
+            base_dir=scenario.base_dir,
+            week_offset_us=week_offset_us(run.start_time),
+            producer=source.producer or scenario.producer,
+            bin_us=bin_width_us(source, bool(scenario.stream.limiter)),
+        )
+        for number, (name, source) in enumerate(scenario.workload.sources.items())
+    ]
+
+
+def bin_width_us(source: Source, limited: bool) -> int:
+    """Width of the bins in which a source is counted; 0: a row per record.
+
+    Where writes are limited, each record counts, unless the file says otherwise.
+    """
+    if source.granularity == "record":
+        return 0
+    if source.granularity is not None:
+        return microseconds(source.granularity)
+    rate = source.arrivals.mean_rate_per_s()
+    return BIN_US if not limited and rate is not None and rate >= BINNED_FROM_PER_S else 0
+
+
+def week_offset_us(start_time: str | None) -> int:
+    """Time from the last Monday's midnight (UTC) to the start of a run; 0 where it is not given.
+
+    >>> week_offset_us("2017-06-01T06:00:00Z") / 3.6e9          # a Thursday
+    78.0
+    """
+    if start_time is None:
+        return 0
+    start = datetime.fromisoformat(start_time)
+    start = start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
+    seconds = start.weekday() * 86_400 + start.hour * 3_600 + start.minute * 60 + start.second
+    return seconds * 1_000_000 + start.microsecond
+
+
+def microseconds(seconds: float) -> int:
+    """Whole microseconds, rounded half up."""
+    return int(seconds * 1e6 + 0.5)
