@@ -74,8 +74,13 @@ def _require_traces(scenario: Scenario) -> None:
     require_traces(scenario)
 
 
-def replicate(scenario: Scenario, replication: int, keep: Collection[str] = ()) -> ReplicationResult:
-    """One replication, in this process; numbers count from 0."""
+def replicate(
+    scenario: Scenario, replication: int, keep: Collection[str] = (), details: bool = True
+) -> ReplicationResult:
+    """One replication, in this process; numbers count from 0.
+
+    Without *details* it has metrics, SLOs and cost only, and takes less time.
+    """
     from kinsim.engine import reference
     from kinsim.engine.arrivals import shared
     from kinsim.measure.recorder import Recorder
@@ -89,7 +94,7 @@ def replicate(scenario: Scenario, replication: int, keep: Collection[str] = ()) 
             for k, h in zip(key.tolist(), high.tolist(), strict=True)
         ]
 
-    recorder = Recorder(scenario, replication, keep, hash_keys)
+    recorder = Recorder(scenario, replication, keep, hash_keys, details)
     reference.run(scenario, replication, recorder, arrivals)
     return recorder.result
 

@@ -84,18 +84,23 @@ class _Making:
             replication=recorder.replication,
             end_s=self.end_us / 1e6,
             metrics=metrics,
-            per_shard=self.per_shard(),
+            per_shard=self.per_shard() if recorder.details else {},
             shards=[_shard(shard) for shard in final.shards],
-            series=self.series(),
+            series=self.series() if recorder.details else [],
             slo_values={name: self.slo_value(slo, metrics) for name, slo in self.wanted.slos.items()},
             cost=self.cost,
-            curves=self.curves(),
-            distributions={name: samples[name].distribution(UNITS.get(name, 1e6)) for name in PICTURED},
+            curves=self.curves() if recorder.details else {},
+            distributions=self.distributions() if recorder.details else {},
             relative_error={name: error for name, error in errors.items() if error},
             tables=tables,
             facts=self.facts(),
             stuck_shards=tuple(_id(final, number) for number in final.stuck_shards),
         )
+
+    def distributions(self) -> dict[str, tuple[Floats, Floats]]:
+        """Distributions of samples, coarsely."""
+        samples = self.recorder.runs.samples
+        return {name: samples[name].distribution(UNITS.get(name, 1e6)) for name in PICTURED}
 
     # -- over the run
 
@@ -297,7 +302,6 @@ class _Making:
                 _first(writes.shard_records[k], self.minutes),
                 _first(writes.shard_rejected[k], self.minutes),
             )
-            reads = recorder.reads.by_shard[k]
             tables = [
                 Minutes.counted(
                     "IncomingBytes", "Bytes", ("Sum",), _first(writes.shard_bytes[k], self.minutes), accepted
@@ -305,18 +309,28 @@ class _Making:
                 Minutes.counted("IncomingRecords", "Count", ("Sum",), accepted, accepted),
                 Minutes.counted("WriteProvisionedThroughputExceeded", "Count", ("Sum",), rejected, accepted + rejected),
             ]
-            for name, stat in (
-                ("IteratorAgeMilliseconds", reads.age),
-                ("OutgoingBytes", reads.bytes),
-                ("OutgoingRecords", reads.records),
-                ("ReadProvisionedThroughputExceeded", reads.exceeded),
-            ):
-                whole = next(m for m in CLOUDWATCH.values() if m.shard_name == name)
-                tables.append(Minutes.of(name, whole.unit, whole.statistics, stat, self.minutes))
+            tables += self.shard_reads(k)
             for table in tables:
                 if table.name in asked or "ALL" in asked:
                     series += table.series(dimensions)
         return series
+
+    def shard_reads(self, shard: int) -> list[Minutes]:
+        """Shard-level metrics of GetRecords calls."""
+        reads, per_shard = self.recorder.reads.by_shard, self.recorder.reads.minutes
+        if reads is None:
+            return []
+        found = []
+        for name, stat in (
+            ("IteratorAgeMilliseconds", reads.age),
+            ("OutgoingBytes", reads.bytes),
+            ("OutgoingRecords", reads.records),
+            ("ReadProvisionedThroughputExceeded", reads.exceeded),
+        ):
+            whole = next(m for m in CLOUDWATCH.values() if m.shard_name == name)
+            cells = stat.part(shard * per_shard, min(self.minutes, per_shard))
+            found.append(Minutes.of(name, whole.unit, whole.statistics, cells, cells.count.size))
+        return found
 
     # -- SLOs
 

@@ -61,6 +61,13 @@ class MinuteStat:
         }[name]
         return np.where(count > 0, values, np.nan)
 
+    def part(self, first: int, cells: int) -> MinuteStat:
+        """*cells* cells from *first* on."""
+        part = MinuteStat(0)
+        for name in ("count", "sum", "min", "max"):
+            setattr(part, name, getattr(self, name)[first : first + cells])
+        return part
+
     def _reserve(self, last: int) -> None:
         more = last + 1 - self.count.size
         if more > 0:

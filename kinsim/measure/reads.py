@@ -10,6 +10,9 @@ from kinsim.measure.levels import MINUTE_US
 from kinsim.measure.minutes import MinuteStat
 from kinsim.measure.stretches import Int64
 
+MOST_CELLS = 2_000_000
+"""Shards times minutes beyond which shard-level metrics of reads are not kept."""
+
 
 class ReadSide:
     """GetRecords calls per minute, of the stream and, where shard-level metrics are on, of each shard."""
@@ -18,8 +21,9 @@ class ReadSide:
         self.interval_us = poll_interval_us
         self.minutes = minutes
         self.shards = shards
-        self.whole = _Tables(minutes)
-        self.by_shard = [_Tables(minutes) for _ in range(shards)] if by_shard else []
+        self.whole = ReadTables(minutes)
+        self.by_shard = ReadTables(shards * minutes) if by_shard and shards * minutes <= MOST_CELLS else None
+        """Cells by shard and then minute."""
 
     def add(self, polls: NDArray[np.void]) -> None:
         """Take in rows of the table POLL."""
@@ -29,9 +33,10 @@ class ReadSide:
         row, minute, calls = self._by_minute(time_us, calls)
         columns = (minute, calls, records[row], size[row], age[row])
         self.whole.add(*columns)
-        for number, tables in enumerate(self.by_shard):
-            mine = shard[row] == number
-            tables.add(*(c[mine] for c in columns))
+        if self.by_shard is not None:
+            inside = minute < self.minutes
+            cell = shard[row] * self.minutes + minute
+            self.by_shard.add(*(c[inside] for c in (cell, *columns[1:])))
 
     def _by_minute(self, time_us: Int64, calls: Int64) -> tuple[NDArray[np.intp], Int64, Int64]:
         """Row, minute and number of calls, with runs of empty calls cut at whole minutes."""
@@ -48,7 +53,7 @@ class ReadSide:
         return row, minute, done - before
 
 
-class _Tables:
+class ReadTables:
     """Per minute: records, bytes and age of the calls that were served, and how many were and were not."""
 
     def __init__(self, minutes: int) -> None:

@@ -21,7 +21,7 @@ from kinsim.measure.reads import ReadSide
 from kinsim.measure.result import ReplicationResult
 from kinsim.measure.runs import Billing, Columns, RunSide, columns_of
 from kinsim.measure.stretches import SHARD_BITS, Int64, Stretches
-from kinsim.measure.timeline import FIRST, NEVER_US, RECORDS, SHARD, Timeline
+from kinsim.measure.timeline import FIRST, NEVER_US, RECORDS, SHARD, TIME, Timeline
 from kinsim.measure.wanted import Wanted
 from kinsim.measure.writes import WriteSide
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 60_000
 """Rows of events that are gathered before they are worked on: enough for columns to pay, few enough to hold."""
+
+TIME_BITS = 48
+"""Instants of a run stay below 2**48 microseconds, nine years."""
 
 LONGEST_HELD_US = 30 * 86_400 * 1_000_000
 SHARD_CELLS = 12_500_000
@@ -54,10 +57,18 @@ class Recorder:
     """Receives what an engine did, window by window; `result` is there after `finish`."""
 
     def __init__(
-        self, scenario: Scenario, replication: int, keep: Collection[str] = (), hash_keys: HashKeys | None = None
+        self,
+        scenario: Scenario,
+        replication: int,
+        keep: Collection[str] = (),
+        hash_keys: HashKeys | None = None,
+        details: bool = True,
     ) -> None:
-        """*keep* names the tables `invocations` and `records`; *hash_keys* fills a column of the latter."""
-        self.scenario, self.replication = scenario, replication
+        """*keep* names the tables `invocations` and `records`; *hash_keys* fills a column of the latter.
+
+        Without *details* the result has no series, curves, distributions or numbers by shard.
+        """
+        self.scenario, self.replication, self.details = scenario, replication, details
         run, stream, mapping = scenario.run, scenario.stream, scenario.event_source_mapping
         self.shards = stream.shard_count
         self.warm_up_us = round(run.warm_up_s * 1e6)
@@ -90,6 +101,7 @@ class Recorder:
         self._seen = np.zeros(self.shards, np.int64)
         self._pointer = np.zeros(self.shards, np.int64)
         self._known = np.zeros(self.shards, np.int64)
+        self._left_us = np.zeros(self.shards, np.int64)
         self._beyond_gap = np.zeros((7, 0), np.int64)
         self._retrying = np.zeros(self.shards, bool)
         self._held = _Held(self.shards)
@@ -262,8 +274,20 @@ class Recorder:
         beyond = gaps > before
         self._beyond_gap = removals[:, beyond]
         removals = removals[:, ~beyond]
+        self._in_order(removals)
         np.maximum.at(self._pointer, removals[SHARD], removals[FIRST] + removals[RECORDS])
         return removals
+
+    def _in_order(self, removals: Int64) -> None:
+        """No record leaves a shard's line before the one in front of it.
+
+        One that expires behind a batch that waits for concurrency may be told with an earlier instant.
+        """
+        shard, time_us = removals[SHARD], removals[TIME]
+        time_us = np.maximum(time_us, self._left_us[shard])
+        latest = np.maximum.accumulate((shard << TIME_BITS) + time_us)
+        removals[TIME] = latest & ((1 << TIME_BITS) - 1)
+        np.maximum.at(self._left_us, shard, removals[TIME])
 
     def _waited(self, losses: Int64, shard: Int64, first: Int64, records: Int64) -> NDArray[np.bool_]:
         """Which losses were waiting: those in no batch, known before or now."""
@@ -323,7 +347,7 @@ class Recorder:
                 continue
             log = self.logs[shard]
             last_us = log.arrival_us(taken - 1)
-            start_us = max(int(self.runs.last_end_us[shard]), last_us, self.timeline.now_us)
+            start_us = max(int(self.runs.last_end_us[shard]), last_us, int(self._left_us[shard]), self.timeline.now_us)
             events = log.amount("log_events", first, taken)
             rows.append(
                 (shard, 0, 0, first, taken - first, log.amount("data_bytes", first, taken), events, 0, start_us,

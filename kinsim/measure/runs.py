@@ -136,7 +136,7 @@ class RunSide:
             "first_record_age_s": start_us - table["first_arrival_us"],
         }
         minute = start_us // MINUTE_US
-        one = np.ones_like(start_us)
+        one = np.broadcast_to(np.int64(1), start_us.shape)
         late = start_us >= self.warm_up_us
         everything = bool(late.all())
         for name, value in values.items():
@@ -144,7 +144,8 @@ class RunSide:
                 self.minutes[name].add(minute, value)
             spread = Spread(shard, value, one, start_us)
             if not everything:
-                spread = Spread(shard[late], value[late], one[late], start_us[late])
+                chosen = value[late]
+                spread = Spread(shard[late], chosen, np.broadcast_to(np.int64(1), chosen.shape), start_us[late])
             self.samples[name].add(spread)
         for (name, _), group in self.groups.items():
             group.add(start_us, values[name])

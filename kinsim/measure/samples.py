@@ -166,6 +166,7 @@ class Samples:
         self._histogram: LogHistogram | None = None
         self._shard_histogram: LogHistogram | None = None
         self._sorted: tuple[NDArray[Any], Int64, Int64] | None = None
+        self._grouped: tuple[NDArray[np.intp], Int64, Int64] | None = None
 
     @property
     def exact(self) -> bool:
@@ -185,7 +186,7 @@ class Samples:
         """Take in rows of samples; *groups* sums them up where that is known already."""
         if not spread.value.size:
             return
-        self._sorted = None
+        self._sorted = self._grouped = None
         ramps = _has_ramps(spread)
         if ramps and self.has_room(_expanded_size(spread)):
             spread, ramps = _expanded(spread), False
@@ -257,9 +258,7 @@ class Samples:
             histogram = self._histogram if shard is None else (self._shard_histogram or self._histogram)
             shares = [p / 100 for p in wanted]
             return histogram.quantiles(shard, shares, float(moments.low[row]), float(moments.high[row]))
-        shards, value, weight = self._in_order()
-        if shard is not None:
-            value, weight = value[shards == shard], weight[shards == shard]
+        value, weight = self._of_shard(shard) if shard is not None else self._in_order()[1:]
         return weighted_percentiles(value, weight, wanted)
 
     def share(self, low: float, high: float) -> float:
@@ -278,6 +277,17 @@ class Samples:
             self._sorted = shard[order], value[order], weight[order]
             self._chunks = [self._sorted]
         return self._sorted
+
+    def _of_shard(self, shard: int) -> tuple[Int64, Int64]:
+        """Values and weights of one shard, by value."""
+        if self._grouped is None:
+            shards, value, weight = self._in_order()
+            order = np.argsort(shards.astype(np.int16) if self.shards < 1 << 15 else shards, kind="stable")
+            begins = np.searchsorted(shards[order], np.arange(self.shards + 1))
+            self._grouped = begins, value[order], weight[order]
+        begins, value, weight = self._grouped
+        part = slice(int(begins[shard]), int(begins[shard + 1]))
+        return value[part], weight[part]
 
     def distribution(self, per: float = 1e6) -> tuple[Floats, Floats]:
         """Upper values (in units of *per*) and the share of samples up to each, as a picture needs them."""

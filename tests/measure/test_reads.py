@@ -18,16 +18,16 @@ def test_a_run_of_empty_calls_is_spread_over_its_minutes():
     reads.add(polls((0, 30_500_000, 100, 0, 0, 0)))
     assert reads.whole.records.statistic("SampleCount", 3).tolist() == [30, 60, 10]
     assert reads.whole.age.statistic("Maximum", 3).tolist() == [0, 0, 0]
-    assert reads.by_shard[0].success.statistic("Sum", 3).tolist() == [30, 60, 10]
+    assert reads.by_shard.success.statistic("Sum", 3).tolist() == [30, 60, 10]
 
 
 def test_age_records_and_bytes_are_per_call():
-    reads = ReadSide(2, 1, S, by_shard=True)
+    reads = ReadSide(2, 2, S, by_shard=True)
     reads.add(polls((0, 1 * S, 1, 10, 500, 3 * S), (1, 2 * S, 1, 30, 900, 1 * S), (1, 3 * S, 2, 0, 0, 0)))
     age = reads.whole.age
     assert [age.statistic(n, 1)[0] for n in ("Average", "Minimum", "Maximum", "SampleCount")] == [1000, 0, 3000, 4]
     assert reads.whole.bytes.statistic("Sum", 1)[0] == 1400
-    assert reads.by_shard[1].records.statistic("Average", 1)[0] == 10
+    assert reads.by_shard.records.part(2, 1).statistic("Average", 1)[0] == 10
 
 
 def test_refused_calls_return_nothing_and_are_counted_apart():
