@@ -13,7 +13,7 @@ from kinsim.engine.draws import Purpose, address_key, generator
 from kinsim.engine.tables import Rows
 from kinsim.system.partition_keys import KeyTable
 from kinsim.system.producer import Producer
-from kinsim.system.workload import Source
+from kinsim.system.workload import ONLY_SOURCE, Source
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -68,6 +68,11 @@ class Context:
     def generator(self, purpose: Purpose, *entity: int) -> np.random.Generator:
         """Random numbers for one thing of this source."""
         return generator(self.seed, self.replication, purpose, self.name, *entity)
+
+    @property
+    def path(self) -> str:
+        """Where the source stands in the scenario."""
+        return "workload" if self.name == ONLY_SOURCE else f"workload.sources.{self.name}"
 
     @property
     def records_differ(self) -> bool:

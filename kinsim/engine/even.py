@@ -115,8 +115,28 @@ def binned(time_us: Int64, bin_us: int) -> Rows:
 
 
 def bins(time_us: Int64, counts: Int64, width_us: int) -> Rows:
-    """Rows of *counts* records spread linearly over *width_us* from each *time_us*; empty bins are left out."""
+    """Rows of *counts* records spread linearly over *width_us* from each *time_us*; empty bins are left out.
+
+    Bins of more than `LARGEST_COUNT` records are several rows, one after another.
+
+    >>> rows = bins(np.array([0]), np.array([3_000_000]), 1_000_000)
+    >>> rows.count.tolist(), rows.time_us.tolist()
+    ([1048576, 1048576, 902848], [0, 349525, 699050])
+    """
     some = counts > 0
     if not some.all():
         time_us, counts = time_us[some], counts[some]
-    return plain_rows(time_us, counts, step_numerator=constant(width_us, time_us.size), step_denominator=counts)
+    if not counts.size or int(counts.max()) <= LARGEST_COUNT:
+        return plain_rows(time_us, counts, step_numerator=constant(width_us, time_us.size), step_denominator=counts)
+    rows = -(-counts // LARGEST_COUNT)
+    row = np.repeat(np.arange(counts.size), rows)
+    first = (np.arange(row.size) - np.repeat(np.cumsum(rows) - rows, rows)) * LARGEST_COUNT
+    whole = counts[row]
+    moved = first * width_us // whole
+    return plain_rows(
+        time_us[row] + moved,
+        np.minimum(LARGEST_COUNT, whole - first),
+        step_numerator=constant(width_us, row.size),
+        step_offset=first * width_us - moved * whole,
+        step_denominator=whole,
+    )

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinsim.engine import models
-from kinsim.engine.context import Context, Drawer, microseconds
+from kinsim.engine.context import WINDOWS, Context, Drawer, microseconds
 from kinsim.engine.draws import Purpose
-from kinsim.engine.even import all_single, any_spread, constant, extent, is_constant, plain_rows
+from kinsim.engine.even import LARGEST_COUNT, all_single, any_spread, constant, extent, is_constant, plain_rows
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import pieces, records_until, singles
 from kinsim.engine.producers import Stage, producer_stage
 from kinsim.engine.splitting import SourceKeys, drawn_keys, with_keys
 from kinsim.engine.tables import Int64, Rows
+from kinsim.errors import ConfigError, Problem
 from kinsim.system.distributions import Distribution
 from kinsim.system.function import draw_calls
 from kinsim.system.partition_keys import (
@@ -29,6 +30,7 @@ from kinsim.system.partition_keys import (
     RandomKeys,
     key_table,
 )
+from kinsim.system.workload.bursts import BurstArrivals
 
 if TYPE_CHECKING:
     from kinsim.system.function import Function
@@ -68,12 +70,33 @@ class Pricing:
     function: Function
 
 
+MOST_TOGETHER = 20_000_000
+"""Rows of a window beyond which memory would not do."""
+
+
+def _check_room(context: Context) -> None:
+    """Refuse a source whose single records would fill the memory of one window."""
+    model = context.source.arrivals
+    rows, help_ = 0.0, "write granularity: 1s, so that they are counted in bins"
+    rate = model.peak_rate_per_s() or 0.0
+    if isinstance(model, BurstArrivals):
+        rate = model.size.mean / max(model.spread_s, WINDOWS[0] / 1e6)
+    if context.bin_us:
+        rows, help_ = rate * context.bin_us / 1e6 / LARGEST_COUNT * 1000, "check the rate and its unit"
+    elif not isinstance(model, BurstArrivals) or model.spread_s > 0 or context.records_differ:
+        rows = rate * WINDOWS[0] / 1e6
+    if rows > MOST_TOGETHER:
+        message = f"{rate:.2g} records a second are too many to be drawn"
+        raise ConfigError(Problem(message=message, path=context.path, help=help_))
+
+
 class Pipeline:
     """The records of one source as they are offered to the stream."""
 
     def __init__(self, context: Context, pricing: Pricing) -> None:
         self.context, self.pricing = context, pricing
         source = context.source
+        _check_room(context)
         self.drawer = DRAWERS[source.arrivals.model](context)
         self.window_us = self.drawer.window_us
         table = key_table(source.partition_keys, context.generator(Purpose.KEY_NAMES))

@@ -23,6 +23,7 @@ from kinsim.engine.context import BIN_US, WINDOWS, Context, contexts, week_offse
 from kinsim.engine.pieces import record_time_us, singles
 from kinsim.engine.pipeline import DRAWERS
 from kinsim.engine.tables import Rows
+from kinsim.errors import ConfigError
 from kinsim.scenario import parse
 from kinsim.system.partition_keys import hash_key, hash_key_ranges, shard_for
 
@@ -586,6 +587,26 @@ def test_granularity_follows_the_rate_and_the_write_limiter() -> None:
 def test_windows_are_of_a_length_that_nests(model: str) -> None:
     assert all(b % a == 0 for a, b in itertools.pairwise(WINDOWS))
     assert window_for(math.inf) == WINDOWS[0] and window_for(0.0) == WINDOWS[-1]
+
+
+@pytest.mark.parametrize(
+    "arrivals_", [{"model": "poisson", "rate": "1e12/s"}, {"model": "bursts", "every": "1h", "size": 1_000_000_000}]
+)
+def test_more_single_records_than_memory_holds_are_refused(arrivals_: dict[str, Any]) -> None:
+    source = {"arrivals": arrivals_, "record_size": {"distribution": "exponential", "mean": "1 kB"}}
+    with pytest.raises(ConfigError, match="write granularity: 1s"):
+        ArrivalSource(scenario({**source, "granularity": "record"}), 0)
+
+
+def test_bins_of_millions_of_records_are_several_rows() -> None:
+    source = {"arrivals": {"model": "poisson", "rate": "5e6/s"}, "granularity": "1s"}
+    made = ArrivalSource(scenario(source, "3s"), 0)
+    rows = all_rows(made)
+    assert rows.count.max() == 1 << 20 and len(rows) == 15
+    assert (rows.time_us[1:] >= record_time_us(rows, rows.count - 1)[:-1]).all()
+    parts = split(rows, hash_key_ranges(3), made)
+    assert sum(share_of(part) for part in parts) == share_of(rows) == pytest.approx(15e6, rel=1e-3)
+    assert sum(int(part.data_bytes.sum()) for part in parts) == int(rows.data_bytes.sum())
 
 
 MANY: list[dict[str, Any]] = [
