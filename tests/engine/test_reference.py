@@ -213,7 +213,8 @@ def test_a_batch_is_cut_to_the_payload_and_a_record_above_it_is_lost():
     tape = tape_of(
         "workload: {sources: {small: {arrivals: {model: bursts, every: 1h, size: 5}, record_size: 300 B},"
         "big: {arrivals: {model: bursts, every: 1h, size: 1, first: 1s}, record_size: 3000 B},"
-        "last: {arrivals: {model: bursts, every: 1h, size: 1, first: 2s}, record_size: 300 B}}}, stream: {shard_count: 1},"
+        "last: {arrivals: {model: bursts, every: 1h, size: 1, first: 2s}, record_size: 300 B}}},"
+        "stream: {shard_count: 1},"
         "event_source_mapping: {batch_size: 100, payload_limit: 3000 B}, function: {duration: 1ms}, run: {duration: 1m}"
     )
     # a record of 300 B weighs 400 + 532 + 36 = 968 B in the event
