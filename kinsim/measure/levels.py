@@ -390,7 +390,7 @@ class Level:
         self.integral = 0
         """Quantity times microseconds since the end of the warm-up, exactly."""
         self.max = 0
-        self.max_at_us = 0
+        self.max_at_us = warm_up_us
         self.times: LevelTimes | TimeWeighted = TimeWeighted() if in_bytes else LevelTimes()
         self.minutes = MinuteLevels(minutes)
         self._exact_left = exact_steps
@@ -421,7 +421,7 @@ class Level:
             self._exact_left = 0
             self._between_downs(start_us, end_us, ups, downs, last_up_us)
         self.level += int(cell_amount.sum()) - int(downs.amount.sum())
-        if self.level < 0:
+        if self.level < 0 and not self.in_bytes:
             raise InternalError(f"at {end_us / 1e6} s a quantity over time stands at {self.level}, below zero")
 
     def finish(self, end_us: int, passed_us: int, last_up_us: int) -> None:
@@ -448,7 +448,7 @@ class Level:
             "time_average": self.integral * each / span if span > 0 else None,
             "max": float(self.max * each),
             "time_of_max": self.max_at_us / 1e6,
-            "last": float(self.level * each),
+            "last": float(max(self.level, 0) * each),
             **{f"p{p:g}": v for p, v in zip(wanted, values, strict=True)},
             **{n: self.times.share(a / each, b / each) if there else None for n, (a, b) in ranks.items()},
         }
@@ -495,7 +495,9 @@ class Level:
         first = min(int(up_at[0]) if up_at.size else last, int(down_at[0]) if down_at.size else last)
         high = upto[1:] - gone[downs_before]
         low = upto[ups_before] - gone[1:]
-        if low.size and int(low.min()) < 0:
+        if self.in_bytes:
+            low = np.maximum(low, 0)  # a row's bytes are shared out in whole ones
+        elif low.size and int(low.min()) < 0:
             at = int(np.argmin(low))
             raise InternalError(f"at {downs.time_us[at] / 1e6} s more was taken than had arrived: {low[at]}")
         self._spend(up_at // 4, after_up // 4, high)
@@ -524,7 +526,7 @@ class Level:
         removed = np.cumsum(downs.amount) - downs.amount - self.level
         if climb.pairs(at_us) <= 4 * MOST_PAIRS:
             before = climb.at(at_us) - removed
-            if (before < downs.amount).any():
+            if (before < downs.amount).any() and not self.in_bytes:
                 raise InternalError(f"before {end_us / 1e6} s more was taken than had arrived")
             low = high = before.astype(np.float64)
         else:

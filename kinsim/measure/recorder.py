@@ -102,6 +102,7 @@ class Recorder:
         self._pointer = np.zeros(self.shards, np.int64)
         self._known = np.zeros(self.shards, np.int64)
         self._left_us = np.zeros(self.shards, np.int64)
+        self._settled_us = np.zeros(self.shards, np.int64)
         self._beyond_gap = np.zeros((7, 0), np.int64)
         self._retrying = np.zeros(self.shards, bool)
         self._held = _Held(self.shards)
@@ -239,6 +240,7 @@ class Recorder:
             ]
         )  # fmt: skip
         waiting = self._waited(losses, shard, first, records)
+        np.maximum.at(self._settled_us, losses[0][~waiting], losses[1][~waiting])
         lost = losses[:, waiting]
         removals = np.stack([lost[0], lost[1], np.full(lost.shape[1], LOSE), lost[2], lost[3], lost[5], lost[6]])
         removals = self._contiguous(np.concatenate([taken, removals, self._beyond_gap], axis=1))
@@ -347,7 +349,8 @@ class Recorder:
                 continue
             log = self.logs[shard]
             last_us = log.arrival_us(taken - 1)
-            start_us = max(int(self.runs.last_end_us[shard]), last_us, int(self._left_us[shard]), self.timeline.now_us)
+            before = (self.runs.last_end_us, self._left_us, self._settled_us)
+            start_us = max(last_us, self.timeline.now_us, *(int(at_us[shard]) for at_us in before))
             events = log.amount("log_events", first, taken)
             rows.append(
                 (shard, 0, 0, first, taken - first, log.amount("data_bytes", first, taken), events, 0, start_us,

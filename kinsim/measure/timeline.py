@@ -369,7 +369,7 @@ class Concurrency:
         self.level = 0
         self.integral = 0
         self.max = 0
-        self.max_at_us = 0
+        self.max_at_us = warm_up_us
         self.minutes = MinuteLevels(minutes)
         self.minute_max = np.zeros(minutes, np.int64)
         self._time = np.zeros(64)
@@ -447,7 +447,7 @@ class Age:
         self.shard_period_us = shard_period_us
         self.shard_max = np.zeros((shards, max(1, minutes * MINUTE_US // shard_period_us)), np.float32)
         self.max = 0
-        self.max_at_us = 0
+        self.max_at_us = warm_up_us
         self.catch_up = CatchUp(limit_us)
         self.catch_ups = Samples(1)
         self.unfinished = 0
