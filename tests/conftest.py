@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.getoption("--traces") is None:
         files = len(list(TRACES.glob("test_*.py")))
         terminalreporter.write_line(
-            f"tests/traces: {files} files not collected; they need real traces, which are not part of it: --traces DIR"
+            f"tests/traces: {files} files not collected; they need real traces, which are not part of it: --traces=DIR"
         )
 
 
@@ -47,7 +47,7 @@ def traces_dir(request: pytest.FixtureRequest) -> Path:
     """The folder given by ``--traces``."""
     folder = request.config.getoption("--traces")
     if folder is None:
-        pytest.fail("this test needs --traces DIR")
+        pytest.fail("this test needs --traces=DIR")
     return Path(folder).resolve()
 
 
