@@ -570,6 +570,15 @@ def _with_amount(rows: Stretches, amount: Int64) -> Stretches:
     return rows
 
 
+def minute_lengths_us(end_us: int, minutes: int) -> Floats:
+    """Length of each minute of a run that ends at *end_us*: the last may be short, but is never nothing.
+
+    >>> minute_lengths_us(90_000_000, 2).tolist()
+    [60000000.0, 30000000.0]
+    """
+    return np.clip(end_us - np.arange(minutes) * float(MINUTE_US), 1.0, MINUTE_US)
+
+
 class MinuteLevels:
     """A quantity at the end of each minute and its average over the minute."""
 
@@ -600,16 +609,12 @@ class MinuteLevels:
         self._reserve(minutes - 1)
         return np.cumsum(self.change[:minutes])
 
-    def averages(self, end_us: int) -> Floats:
-        """Average over each minute of a run that ends at *end_us*."""
-        minutes = -(-end_us // MINUTE_US)
+    def averages(self, end_us: int, minutes: int) -> Floats:
+        """Average over each of the first *minutes* minutes of a run that ends at *end_us*."""
         ends = self.at_ends(minutes)
         area = (ends - self.change[:minutes]) * float(MINUTE_US) + self.inside[:minutes]
-        lengths = np.full(minutes, float(MINUTE_US))
-        if minutes and end_us % MINUTE_US:
-            lengths[-1] = end_us % MINUTE_US
-            area[-1] -= ends[-1] * (MINUTE_US - lengths[-1])
-        return np.asarray(area / lengths, np.float64)
+        lengths = minute_lengths_us(end_us, minutes)
+        return np.asarray((area - ends * (MINUTE_US - lengths)) / lengths, np.float64)
 
     def _reserve(self, minute: int) -> None:
         if minute >= self.change.size:

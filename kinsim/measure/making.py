@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kinsim.engine.tables import Final, Loss
 from kinsim.measure.cost import monthly_cost
-from kinsim.measure.levels import MINUTE_US
+from kinsim.measure.levels import MINUTE_US, minute_lengths_us
 from kinsim.measure.minutes import Count, MinuteStat
 from kinsim.measure.periods import Minutes, series_of, worst
 from kinsim.measure.result import ReplicationResult, Series
@@ -37,7 +37,9 @@ class _Making:
     def __init__(self, recorder: Recorder, final: Final) -> None:
         self.recorder, self.final, self.wanted = recorder, final, recorder.wanted
         self.end_us = final.end_us
-        self.minutes = max(1, -(-self.end_us // MINUTE_US))
+        # In a drained run the last end is the end of the run, and has its minute.
+        last_us = max(self.end_us - 1, int(recorder.runs.last_end_us.max()), 0)
+        self.minutes = last_us // MINUTE_US + 1
         self.span_s = (recorder.duration_us - recorder.warm_up_us) / 1e6
         lost = recorder.lost
         writes = recorder.writes
@@ -209,11 +211,11 @@ class _Making:
                 tables[name] = Minutes.of(name, METRICS[name].unit, METRICS[name].periods, stat, n, per)
         bytes_by_minute, each = timeline.bytes_minutes()
         states: dict[str, tuple[Floats, Floats | None]] = {
-            "backlog_records": (timeline.backlog.minutes.averages(self.end_us), None),
-            "backlog_bytes": (bytes_by_minute.averages(self.end_us) * each, None),
-            "records_in_system": (timeline.in_system.minutes.averages(self.end_us), None),
+            "backlog_records": (timeline.backlog.minutes.averages(self.end_us, self.minutes), None),
+            "backlog_bytes": (bytes_by_minute.averages(self.end_us, self.minutes) * each, None),
+            "records_in_system": (timeline.in_system.minutes.averages(self.end_us, self.minutes), None),
             "concurrent_executions": (
-                timeline.concurrency.minutes.averages(self.end_us),
+                timeline.concurrency.minutes.averages(self.end_us, self.minutes),
                 _first(timeline.concurrency.minute_max, n).astype(np.float64),
             ),
             "true_age_s": (
@@ -229,10 +231,7 @@ class _Making:
         return tables
 
     def lengths_us(self) -> Floats:
-        lengths = np.full(self.minutes, float(MINUTE_US))
-        if self.end_us % MINUTE_US:
-            lengths[-1] = self.end_us % MINUTE_US
-        return lengths
+        return minute_lengths_us(self.end_us, self.minutes)
 
     def cloudwatch_tables(self) -> dict[str, Minutes]:
         """CloudWatch's metrics of the stream and the function, nothing where AWS publishes nothing."""
@@ -376,7 +375,7 @@ class _Making:
         writes = recorder.writes
         offered = writes.accepted.minutes_until(n) + writes.rejected.minutes_until(n)
         rate = offered / (self.lengths_us() / 1e6)
-        busy = recorder.timeline.concurrency.minutes.averages(self.end_us) >= 0.95 * recorder.shards
+        busy = recorder.timeline.concurrency.minutes.averages(self.end_us, self.minutes) >= 0.95 * recorder.shards
         start, length = longest_run(busy)
         shares = self.busy_shares()
         return {

@@ -46,7 +46,7 @@ def test_ten_at_once_in_batches_of_four():
         "p25": 2, "p50": 2, "p51": 6, "p75": 6, "p76": 10,
     }  # fmt: skip
     assert level.minutes.at_ends(1).tolist() == [2]
-    assert level.minutes.averages(40 * S).tolist() == [5.0]
+    assert level.minutes.averages(40 * S, 1).tolist() == [5.0]
 
 
 def test_what_arrives_and_is_taken_at_one_instant_counts_in_the_maximum():
@@ -150,5 +150,5 @@ def test_averages_of_a_short_last_minute():
     minutes = MinuteLevels(2)
     minutes.up(Ups(stretches([(0, 30 * S, 6, 0, 1)]), 1), in_bytes=False)
     minutes.down(downs((90 * S, TAKE, 4)))
-    assert minutes.averages(100 * S).tolist() == [3.0, (6 * 30 + 2 * 10) / 40]
+    assert minutes.averages(100 * S, 2).tolist() == [3.0, (6 * 30 + 2 * 10) / 40]
     assert minutes.at_ends(2).tolist() == [6, 2]
