@@ -125,6 +125,10 @@ DENSE_LEVELS = 1 << 20
 """Whole levels below this have a cell each."""
 
 
+def _whole(values: Floats | Int64) -> Int64:
+    return values if values.dtype == np.int64 else np.rint(values).astype(np.int64)  # type: ignore[return-value]
+
+
 class LevelTimes:
     """How long a whole-numbered quantity had which value; exact below a million, in log-spaced bins above."""
 
@@ -142,11 +146,15 @@ class LevelTimes:
     def add(self, low: Floats | Int64, high: Floats | Int64, weight_us: Floats | Int64) -> None:
         """The value ran evenly from *low* to *high* during *weight_us*, or stood there."""
         some = weight_us != 0
-        low, high, weight = low[some], high[some], np.asarray(weight_us[some], np.float64)
+        same = low is high
+        low = low[some]
+        high = low if same else high[some]
+        weight = np.asarray(weight_us[some], np.float64)
         if not weight.size:
             return
         self.total_us += float(weight.sum())
-        first, last = np.rint(low).astype(np.int64), np.rint(high).astype(np.int64)
+        first = _whole(low)
+        last = first if same else _whole(high)
         if int(last.max()) >= DENSE_LEVELS:
             dense = last < DENSE_LEVELS
             self._above.add(*(np.asarray(x[~dense], np.float64) for x in (low, high, weight)))
@@ -154,6 +162,9 @@ class LevelTimes:
             if not weight.size:
                 return
         self._reserve(int(last.max()) + 1)
+        if same:
+            add_at(self._time, first, weight)
+            return
         flat = first == last
         add_at(self._time, first[flat], weight[flat])
         if not flat.all():

@@ -5,6 +5,7 @@ Memory does not grow with the number of records: sums, histograms and one cell p
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,7 @@ class Recorder:
         self._beyond_gap = np.zeros((7, 0), np.int64)
         self._retrying = np.zeros(self.shards, bool)
         self._held = _Held(self.shards)
+        self._fresh: dict[int, Stretches] = {}
         self._result: ReplicationResult | None = None
 
     @property
@@ -160,6 +162,7 @@ class Recorder:
     def _fetch_arrivals(self, window: Window) -> dict[int, Stretches]:
         """The records that each shard stored in this window."""
         found = {}
+        self._fresh = {}
         for shard, log in window.logs.items():
             first = int(self._seen[shard])
             if log.end == first:
@@ -167,7 +170,10 @@ class Recorder:
             end = log.arrived_by(window.end_us)
             if end > first:
                 pieces = log.pieces(first, end)
-                found[shard] = _stretches(shard, pieces, {"bytes": pieces.data_bytes}, {})
+                rows = found[shard] = _stretches(shard, pieces, {"bytes": pieces.data_bytes}, {})
+                if rows.single:
+                    events, lag = {"log_events": pieces.log_events}, {"lag_us": pieces.lag_us}
+                    self._fresh[shard] = dataclasses.replace(rows, totals=events, values=lag)
                 self._held.arrivals[shard].append(found[shard])
                 self._seen[shard] = end
         return found
@@ -184,7 +190,16 @@ class Recorder:
             starts = np.flatnonzero(np.concatenate(([True], shard[1:] != shard[:-1])))
             lows, highs = np.minimum.reduceat(first, starts), np.maximum.reduceat(end, starts)
             for number, low, high in zip(shard[starts].tolist(), lows.tolist(), highs.tolist(), strict=True):
-                lists[number].append(_with_events(number, logs[number].pieces(low, high)))
+                lists[number] += self._read(number, logs[number], low, high)
+
+    def _read(self, shard: int, log: ShardLog, low: int, high: int) -> list[Stretches]:
+        """Records *low* up to *high*, those of this window from what was read of it already."""
+        fresh = self._fresh.get(shard)
+        if fresh is None or high <= int(fresh.first[0]):
+            return [_with_events(shard, log.pieces(low, high))]
+        begin = int(fresh.first[0])
+        old = [_with_events(shard, log.pieces(low, begin))] if low < begin else []
+        return [*old, fresh.take(slice(max(low, begin) - begin, high - begin))]
 
     @staticmethod
     def _with_heads(losses: NDArray[np.void], logs: Mapping[int, ShardLog]) -> Int64:
