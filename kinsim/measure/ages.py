@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.measure.samples import Floats
-from kinsim.measure.stretches import Int64, distinct
-
-MINUTE_US = 60_000_000
+from kinsim.measure.stretches import MINUTE_US, Int64, distinct
 
 
 @dataclass(slots=True)

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from kinsim.engine.tables import Final, Loss
 from kinsim.measure.cost import monthly_cost
-from kinsim.measure.levels import MINUTE_US, minute_lengths_us
+from kinsim.measure.levels import minute_lengths_us
 from kinsim.measure.minutes import Count, MinuteStat
 from kinsim.measure.periods import Minutes, series_of, worst
 from kinsim.measure.result import ReplicationResult, Series
 from kinsim.measure.samples import Floats, Statistics
+from kinsim.measure.stretches import MINUTE_US
 from kinsim.measure.wanted import MINUTE_PERCENTILES
 from kinsim.measure.writes import PEAKS
 from kinsim.system.metrics import CLOUDWATCH, GROUPED, METRICS, percentile_of, statistic_key

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kinsim.measure.levels import MINUTE_US
 from kinsim.measure.samples import Floats
-from kinsim.measure.stretches import Int64
+from kinsim.measure.stretches import MINUTE_US, Int64
 
 
 class MinuteStat:

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.tables import THROTTLED
-from kinsim.measure.levels import MINUTE_US
 from kinsim.measure.minutes import MinuteStat
-from kinsim.measure.stretches import Int64
+from kinsim.measure.stretches import MINUTE_US, Int64
 
 MOST_CELLS = 2_000_000
 """Shards times minutes beyond which shard-level metrics of reads are not kept."""

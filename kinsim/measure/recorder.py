@@ -16,12 +16,12 @@ from kinsim.engine.shard_log import Pieces, ShardLog
 from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window
 from kinsim.errors import InternalError
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
-from kinsim.measure.levels import LOSE, MINUTE_US, SETTLE, TAKE
+from kinsim.measure.levels import LOSE, SETTLE, TAKE
 from kinsim.measure.minutes import Count
 from kinsim.measure.reads import ReadSide
 from kinsim.measure.result import ReplicationResult
 from kinsim.measure.runs import Billing, Columns, RunSide, columns_of
-from kinsim.measure.stretches import SHARD_BITS, Int64, Stretches
+from kinsim.measure.stretches import MINUTE_US, SHARD_BITS, Int64, Stretches
 from kinsim.measure.timeline import FIRST, NEVER_US, RECORDS, SHARD, TIME, Timeline
 from kinsim.measure.wanted import Wanted
 from kinsim.measure.writes import WriteSide

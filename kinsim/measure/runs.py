@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.tables import INVOCATION, Outcome
-from kinsim.measure.levels import MINUTE_US
 from kinsim.measure.minutes import Count, Grouped, MinuteStat
 from kinsim.measure.samples import Floats, Groups, Samples, Spread, share_of
-from kinsim.measure.stretches import SHARD_BITS, Int64, Stretches, exact_dot, per_batch
+from kinsim.measure.stretches import MINUTE_US, SHARD_BITS, Int64, Stretches, exact_dot, per_batch
 
 Columns = Mapping[str, Int64]
 

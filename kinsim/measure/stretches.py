@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
 
+MINUTE_US = 60_000_000
+
 SHARD_BITS = 44
 """Record numbers of one shard stay below 2**44, so that shard and number fit one key."""
 

@@ -7,68 +7,24 @@ waits here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kinsim.errors import InternalError
-from kinsim.measure.ages import CatchUp, Teeth, oldest
-from kinsim.measure.levels import MINUTE_US, Downs, Level, MinuteLevels, TimeWeighted, Ups
-from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Samples, Spread, Statistics
-from kinsim.measure.stretches import Int64, Stretches, exact_dot
+from kinsim.measure.ages import Teeth
+from kinsim.measure.climb import Ups
+from kinsim.measure.concurrency import Concurrency
+from kinsim.measure.levels import Downs, Level, MinuteLevels
+from kinsim.measure.oldest import Age
+from kinsim.measure.per_shard import PerShard, by_group
+from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Statistics
+from kinsim.measure.stretches import MINUTE_US, Int64, Stretches
 
 SHARD, TIME, KIND, FIRST, RECORDS, BYTES, HEAD = range(7)
 """Rows of a table of removals: HEAD is the arrival of the first record removed."""
 
 NEVER_US = 1 << 60
 """End of an invocation that is under way when the run ends."""
-
-Cell = TypeVar("Cell", np.int64, np.float64)
-
-
-@dataclass(slots=True)
-class PerShard:
-    """One quantity over time on each shard."""
-
-    integral: Floats
-    max: Floats
-    max_at_us: Floats
-    last: Floats
-
-    @staticmethod
-    def zeros(shards: int) -> PerShard:
-        """Nothing yet."""
-        return PerShard(np.zeros(shards), np.full(shards, -1.0), np.zeros(shards), np.zeros(shards))
-
-    def scaled(self, factor: int) -> PerShard:
-        """A quantity *factor* times as large."""
-        top = np.where(self.max < 0, self.max, self.max * factor)
-        return PerShard(self.integral * factor, top, self.max_at_us.copy(), self.last * factor)
-
-    def peak(self, shard: Int64, value: Int64, at_us: Int64) -> None:
-        """Keep the largest value of each shard and its first instant; rows ascend in time on each shard."""
-        if not shard.size:
-            return
-        high = np.full(self.max.size, -1, np.int64)
-        np.maximum.at(high, shard, value)
-        top = np.flatnonzero(value == high[shard])
-        first = top[::-1]
-        when = np.zeros(self.max.size)
-        when[shard[first]] = at_us[first]
-        higher = high > self.max
-        self.max = np.where(higher, high, self.max)
-        self.max_at_us = np.where(higher, when, self.max_at_us)
-
-    def statistics(self, shard: int, span_us: int, per: float) -> Statistics:
-        """Average over *span_us*, maximum and state at the end, in units of *per*."""
-        return {
-            "time_average": float(self.integral[shard]) / span_us / per if span_us > 0 else None,
-            "max": max(float(self.max[shard]), 0.0) / per,
-            "time_of_max": float(self.max_at_us[shard]) / 1e6,
-            "last": float(self.last[shard]) / per,
-        }
 
 
 class Timeline:
@@ -343,15 +299,6 @@ class Timeline:
         np.maximum.at(self.last_removal_us, removals[SHARD], removals[TIME])
 
 
-def by_group(group: Int64, value: Int64) -> NDArray[np.intp]:
-    """Order of rows by group and, within one, by *value*."""
-    if not value.size:
-        return np.zeros(0, np.intp)
-    least = int(value.min())
-    bits = (int(value.max()) - least + 1).bit_length()
-    return np.argsort((group << bits) + (value - least), kind="stable")
-
-
 def _cumulative_by(group: Int64, values: Int64) -> Int64:
     """Running total before each element, starting anew with each group; groups are contiguous."""
     before = np.cumsum(values) - values
@@ -359,186 +306,3 @@ def _cumulative_by(group: Int64, values: Int64) -> Int64:
         return before
     starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
     return np.asarray(before - np.repeat(before[starts], np.diff(np.append(starts, group.size))), np.int64)
-
-
-class Concurrency:
-    """How many invocations are in progress; one that ends at an instant makes room for one that starts."""
-
-    def __init__(self, warm_up_us: int, minutes: int) -> None:
-        self.warm_up_us = warm_up_us
-        self.level = 0
-        self.integral = 0
-        self.max = 0
-        self.max_at_us = warm_up_us
-        self.minutes = MinuteLevels(minutes)
-        self.minute_max = np.zeros(minutes, np.int64)
-        self._time = np.zeros(64)
-
-    def advance(self, start_us: int, to_us: int, starts: Int64, ends: Int64, instant: int) -> None:
-        """Starts and ends in the next span; *instant* of the invocations take no time at all."""
-        self.minutes.down(Downs(starts, starts, np.full(starts.size, -1)))
-        self.minutes.down(Downs(ends, ends, np.ones(ends.size, np.int64)))
-        time_us = np.concatenate([[start_us], ends, starts])
-        change = np.concatenate([[self.level], np.full(ends.size, -1), np.ones(starts.size, np.int64)])
-        order = np.argsort(time_us * 2 + (change > 0), kind="stable") if time_us.size > 1 else slice(None)
-        time_us, levels = time_us[order], np.cumsum(change[order])
-        until_us = np.append(time_us[1:], to_us)
-        self.level = int(levels[-1])
-        self._peaks(time_us, until_us, levels)
-        shown = np.maximum(until_us, self.warm_up_us) - np.maximum(time_us, self.warm_up_us)
-        some = shown > 0
-        levels, shown, time_us = levels[some], shown[some], time_us[some]
-        if not shown.size:
-            return
-        self.integral += exact_dot(levels, shown)
-        top = int(levels.max())
-        if top >= self._time.size:
-            self._time = np.append(self._time, np.zeros(top * 2 - self._time.size))
-        self._time[: top + 1] += np.bincount(levels, shown)
-        if top > self.max:
-            self.max, self.max_at_us = top, max(int(time_us[np.argmax(levels)]), self.warm_up_us)
-        if instant and not self.max:
-            self.max, self.max_at_us = 1, int(starts.min())
-
-    def _peaks(self, time_us: Int64, until_us: Int64, levels: Int64) -> None:
-        some = (until_us > time_us) & (levels > 0)
-        time_us, until_us, levels = time_us[some], until_us[some], levels[some]
-        if not levels.size:
-            return
-        teeth = Teeth(time_us, until_us, time_us, time_us)
-        which, minute, _ = teeth.minute_peaks()
-        self.minute_max = reserved(self.minute_max, int(minute.max()))
-        np.maximum.at(self.minute_max, minute, levels[which])
-
-    def finish(self, end_us: int, passed_us: int) -> None:
-        """Time was followed beyond the end of the run."""
-        extra = passed_us - max(end_us, self.warm_up_us)
-        if extra > 0:
-            self.integral -= extra * self.level
-            self._time[self.level] -= extra
-
-    def statistics(self, end_us: int, percentiles: Iterable[float]) -> Statistics:
-        """Statistics over the time from the end of the warm-up to *end_us*."""
-        span = end_us - self.warm_up_us
-        upto = np.cumsum(self._time)
-        result: Statistics = {
-            "time_average": self.integral / span if span > 0 else None,
-            "max": float(self.max),
-            "time_of_max": self.max_at_us / 1e6,
-            "last": float(self.level),
-        }
-        for p in percentiles:
-            there = upto[-1] > 0
-            result[f"p{p:g}"] = float(np.searchsorted(upto, p / 100 * upto[-1] * (1 - 1e-15))) if there else None
-        return result
-
-
-class Age:
-    """Age of the oldest record waiting, on each shard and over all."""
-
-    def __init__(self, shards: int, warm_up_us: int, minutes: int, limit_us: int, shard_period_us: int) -> None:
-        self.warm_up_us = warm_up_us
-        self.shards = shards
-        self.integral = 0.0
-        self.times = TimeWeighted()
-        self.by_shard = PerShard.zeros(shards)
-        self.minute_max = np.zeros(minutes, np.int64)
-        self.minute_area = np.zeros(minutes)
-        self.shard_period_us = shard_period_us
-        self.shard_max = np.zeros((shards, max(1, minutes * MINUTE_US // shard_period_us)), np.float32)
-        self.max = 0
-        self.max_at_us = warm_up_us
-        self.catch_up = CatchUp(limit_us)
-        self.catch_ups = Samples(1)
-        self.unfinished = 0
-        self.last_us = 0
-        self._open: Teeth | None = None
-
-    def advance(self, done: Teeth, still: Teeth) -> None:
-        """Records that stopped being the oldest in the next span, and those that go on."""
-        self._open = still
-        teeth = Teeth(*(np.concatenate([getattr(t, n) for t in (done, still)]) for n in Teeth.__slots__))
-        if not teeth.end_us.size:
-            return
-        late = teeth.after(self.warm_up_us)
-        self._shard_curves(teeth)
-        age = late.end_us - late.arrival_us
-        if self.shards > 1:
-            order = by_group(late.shard, late.end_us)
-            self.by_shard.peak(late.shard[order], age[order], late.end_us[order])
-            self.by_shard.integral += np.bincount(late.shard, late.areas(), self.shards)
-        if age.size and int(age.max()) > self.max:
-            self.max = int(age.max())
-            self.max_at_us = int(late.end_us[age == self.max].min())
-        whole = oldest(teeth) if self.shards > 1 else teeth
-        self._caught_up(*self.catch_up.advance(whole))
-        which, minute, peak = whole.minute_peaks()
-        self.minute_max = reserved(self.minute_max, int(minute.max()) if minute.size else 0)
-        np.maximum.at(self.minute_max, minute, peak)
-        self._minute_areas(whole, which, minute)
-        whole = whole.after(self.warm_up_us)
-        self.integral += float(whole.areas().sum())
-        low = whole.start_us - whole.arrival_us
-        self.times.add(low, low + (whole.end_us - whole.start_us), whole.end_us - whole.start_us)
-
-    def _minute_areas(self, whole: Teeth, which: NDArray[np.intp], minute: Int64) -> None:
-        self.minute_area = reserved(self.minute_area, self.minute_max.size - 1)
-        start = np.maximum(whole.start_us[which], minute * MINUTE_US)
-        end = np.minimum(whole.end_us[which], (minute + 1) * MINUTE_US)
-        middle = (start + end) / 2 - whole.arrival_us[which]
-        np.add.at(self.minute_area, minute, (end - start) * middle)
-
-    def _shard_curves(self, teeth: Teeth) -> None:
-        which, minute, peak = teeth.minute_peaks()
-        if not minute.size:
-            return
-        column = minute * MINUTE_US // self.shard_period_us
-        more = int(column.max()) + 1 - self.shard_max.shape[1]
-        if more > 0:
-            wider = max(more, self.shard_max.shape[1])
-            self.shard_max = np.concatenate([self.shard_max, np.zeros((self.shards, wider), np.float32)], axis=1)
-        cell = teeth.shard[which] * self.shard_max.shape[1] + column
-        np.maximum.at(self.shard_max.reshape(-1), cell, (peak / 1e6).astype(np.float32))
-
-    def _caught_up(self, took_us: Int64, at_us: Int64) -> None:
-        counts = at_us >= self.warm_up_us
-        took_us, at_us = took_us[counts], at_us[counts]
-        zero = np.zeros(took_us.size, np.int64)
-        self.catch_ups.add(Spread(zero, took_us, zero + 1, at_us))
-
-    def finish(self, end_us: int) -> None:
-        """The run ends."""
-        if self._open is not None and self._open.end_us.size:
-            self.by_shard.last[self._open.shard] = end_us - self._open.arrival_us
-            self.last_us = int(end_us - self._open.arrival_us.min())
-        final = self.catch_up.finish(end_us)
-        if final is not None:
-            took_us, at_us, unfinished = final
-            self.unfinished = int(unfinished)
-            self._caught_up(np.array([took_us]), np.array([at_us]))
-
-    def statistics(self, end_us: int, percentiles: Iterable[float], ranks: Ranks = NO_RANKS) -> Statistics:
-        """Statistics in seconds over the time from the end of the warm-up to *end_us*."""
-        span = end_us - self.warm_up_us
-        idle = span - self.times.total_us
-        if idle > 0.5:  # nothing waited then
-            self.times.add(np.zeros(1), np.zeros(1), np.array([float(idle)]))
-        wanted = list(percentiles)
-        there = self.times.total_us > 0
-        values = self.times.percentiles(wanted, 0.0, float(self.max)) if there else [None] * len(wanted)
-        return {
-            "time_average": self.integral / span / 1e6 if span > 0 else None,
-            "max": self.max / 1e6,
-            "time_of_max": self.max_at_us / 1e6,
-            "last": self.last_us / 1e6,
-            **{f"p{p:g}": None if v is None else v / 1e6 for p, v in zip(wanted, values, strict=True)},
-            **{n: self.times.share(a * 1e6, b * 1e6) if there else None for n, (a, b) in ranks.items()},
-        }
-
-
-def reserved(cells: NDArray[Cell], last: int) -> NDArray[Cell]:
-    """*cells* with room up to index *last*."""
-    if last < cells.size:
-        return cells
-    more = max(last + 1, 2 * cells.size) - cells.size
-    return np.concatenate([cells, np.zeros(more, cells.dtype)])

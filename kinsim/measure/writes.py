@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.tables import Writes
-from kinsim.measure.levels import MINUTE_US, TimeWeighted
 from kinsim.measure.minutes import Count, MinuteStat
+from kinsim.measure.per_shard import PerShard
 from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Statistics
-from kinsim.measure.stretches import Int64, Stretches
-from kinsim.measure.timeline import PerShard
+from kinsim.measure.stretches import MINUTE_US, Int64, Stretches
+from kinsim.measure.times import TimeWeighted
 
 SECOND_US = 1_000_000
 MOST_CELLS = 2_000_000

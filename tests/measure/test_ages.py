@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinsim.measure.ages import MINUTE_US, CatchUp, Teeth, oldest
+from kinsim.measure.ages import CatchUp, Teeth, oldest
+from kinsim.measure.stretches import MINUTE_US
 
 S = 1_000_000
 

@@ -6,9 +6,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from kinsim.errors import InternalError
-from kinsim.measure import levels
-from kinsim.measure.levels import LOSE, SETTLE, TAKE, Downs, Level, LevelTimes, MinuteLevels, TimeWeighted, Ups
+from kinsim.measure import climb
+from kinsim.measure.climb import Ups
+from kinsim.measure.levels import LOSE, SETTLE, TAKE, Downs, Level, MinuteLevels
 from kinsim.measure.stretches import Stretches
+from kinsim.measure.times import LevelTimes, TimeWeighted
 
 S = 1_000_000
 
@@ -91,16 +93,16 @@ def test_the_cheap_way_finds_the_same_maximum_and_average(rows, times, few_pairs
             left += (here + 1) // 2
     gone = downs(*taken)
     results = []
-    before = levels.MOST_PAIRS
+    before = climb.MOST_PAIRS
     for exact in (10**6, 0):
-        levels.MOST_PAIRS = 0 if few_pairs and not exact else before
+        climb.MOST_PAIRS = 0 if few_pairs and not exact else before
         level = Level(warm_up * S, 2, in_bytes=in_bytes, exact_steps=exact)
         inside = ups.arrived_by(end_us - 1)
         seen = ups.split(inside)[0].take(inside > 0)
         level.advance(0, end_us, Ups(seen, 4), gone, 0)
         level.finish(end_us, end_us, int(seen.last_us.max()) if len(seen) else 0)
         results.append(level.statistics(end_us, [50]))
-    levels.MOST_PAIRS = before
+    climb.MOST_PAIRS = before
     exact, cheap = results
     if warm_up == 0:
         assert (cheap["max"], cheap["time_of_max"]) == (exact["max"], exact["time_of_max"])

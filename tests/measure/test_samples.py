@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinsim.measure.samples import LogHistogram, Samples, Spread
+from kinsim.measure.histogram import LogHistogram
+from kinsim.measure.samples import Samples, Spread
 
 ROWS = st.lists(
     st.tuples(
