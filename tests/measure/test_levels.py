@@ -112,6 +112,19 @@ def test_the_cheap_way_finds_the_same_maximum_and_average(rows, times, few_pairs
     assert cheap["last"] == exact["last"]
 
 
+@given(ROWS, st.lists(st.integers(0, 60 * S), min_size=1, max_size=20))
+def test_the_straight_line_is_below_the_staircase_by_less_than_a_step(rows, times):
+    rows = [(shard, t * S, count, step * 2, den) for shard, t, count, step, den in rows]
+    ups = Ups(stretches(rows), 4)
+    at_us = np.array(sorted(times))
+    low, high = ups.climb(False).between(at_us)
+    exact = ups.climb(False).at(at_us)
+    arrivals = ups.rows.expanded()
+    assert exact.tolist() == [int(arrivals.count[arrivals.time_us <= t].sum()) for t in at_us]
+    assert (low <= exact).all()
+    assert (exact <= high).all()
+
+
 def test_an_even_climb_spends_equal_time_at_each_value():
     times = TimeWeighted()
     times.add(np.array([0.0]), np.array([10.0]), np.array([10.0 * S]))
