@@ -1,0 +1,70 @@
+"""What a shard accepts (cases T19 to T21)."""
+
+import numpy as np
+import pytest
+
+
+def test_t19_a_third_of_1500_records_a_second_is_rejected(simulate):
+    """case:T19, exactly, in each of 600 seconds."""
+    run = simulate("T19-throttle-records")
+    assert run["accepted_records"]["sum"] == 1_000 * 600
+    assert run["rejected_records"]["sum"] == 500 * 600
+
+
+def test_t19_a_mebibyte_a_second_is_512_records_of_2_kib(simulate):
+    """case:T19, exactly."""
+    run = simulate("T19-throttle-bytes")
+    assert run["accepted_records"]["sum"] == 512 * 600
+
+
+def test_t19_a_million_bytes_a_second_is_488_records_of_2_kib(simulate):
+    """case:T19: 488.28 a second from a bucket, whose first fill is a second's worth."""
+    run = simulate("T19-throttle-bytes", {"stream.write_limiter": "token_bucket", "stream.write_limit_bytes": "1MB"})
+    last_arrival_s = 600 - 1 / 1_500
+    assert run["accepted_records"]["sum"] == int(488.28125 * (1 + last_arrival_s))
+
+
+def rejected_share(metrics):
+    return metrics["rejected_records"]["sum"] / metrics["offered_records"]["sum"]
+
+
+@pytest.mark.stochastic
+@pytest.mark.parametrize(
+    ("rate", "expected", "duration", "relative_error"),
+    [(900, 4.754785e-06, "2_000s", 0.40), (1_000, 0.012615, "400s", 0.02), (1_100, 0.090918, "200s", 0.01)],
+)
+def test_t20_poisson_arrivals_against_a_limit_per_clock_second(replicate, rate, expected, duration, relative_error):
+    """case:T20, 3 standard errors of 30 replications: false-alarm rate 0.55 % each.  At 900/s five in a million."""
+    run = replicate("T20-throttle-poisson", {"workload.arrivals.rate": f"{rate}/s", "run.duration": duration})
+    run.agrees_by("rejected share", rejected_share, expected, relative_error)
+
+
+def rejected_share_after(warm_up_s, replication):
+    """Of what came when the bucket, full at first, had forgotten its start."""
+    series = replication.frame("timeseries")
+    late = series[(series.Timestamp >= warm_up_s) & (series.Statistic == "Sum")]
+    rejected = late.Value[late.MetricName == "rejected_records"].sum()
+    return rejected / (rejected + late.Value[late.MetricName == "accepted_records"].sum())
+
+
+@pytest.mark.stochastic
+@pytest.mark.parametrize(
+    ("bucket", "rate", "expected", "warm_up", "duration", "relative_error"),
+    [
+        (1_000, 1_000, 5.000833e-04, 1_200, 4_200, 0.20),  # rare, and in clusters
+        (1_000, 1_100, 0.090909, 60, 300, 0.01),
+        (100, 1_000, 0.005008, 60, 600, 0.05),
+    ],
+)
+def test_t21_poisson_arrivals_against_a_token_bucket(
+    simulate, bucket, rate, expected, warm_up, duration, relative_error
+):
+    """case:T21, 3 standard errors of 30 replications: false-alarm rate 0.55 % each."""
+    run = simulate(
+        "T21-throttle-token-bucket",
+        {"stream.write_burst_records": bucket, "workload.arrivals.rate": f"{rate}/s", "run.duration": duration},
+    )
+    shares = np.array([rejected_share_after(warm_up, replication) for replication in run.replications])
+    error = shares.std(ddof=1) / len(shares) ** 0.5
+    assert error <= relative_error * expected
+    assert abs(shares.mean() - expected) <= 3 * error
