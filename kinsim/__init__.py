@@ -22,7 +22,7 @@ _HOME = {
     "InterruptedRun": "kinsim.errors",
     "KinsimError": "kinsim.errors",
     "Problem": "kinsim.errors",
-    "Result": "kinsim.experiment.simulate",
+    "Result": "kinsim.experiment.result",
     "ResultError": "kinsim.errors",
     "Scenario": "kinsim.scenario",
     "SweepResult": "kinsim.experiment.sweep",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -39,6 +39,11 @@ class Estimate(float):
         made = super().__new__(cls, value)
         made.ci_low, made.ci_high, made.sd, made.n = ci_low, ci_high, sd, n
         return made
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, Any]) -> Estimate | None:
+        """The estimate that stands in summary.json as *numbers*, None where no replication has a value."""
+        return None if numbers["value"] is None else cls(**numbers)
 
     @property
     def value(self) -> float:

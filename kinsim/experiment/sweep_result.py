@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,6 +71,12 @@ class SweepResult:
         result = cls(Journal(path, write=False), Path(folder))
         result.interrupted = result.missing > 0
         return result
+
+    @property
+    def plot(self) -> Any:
+        """Figures: ``sweep.plot.age_against_shards()`` returns a matplotlib Figure."""
+        # Looked up late: this layer knows nothing of the one above it.
+        return import_module("kinsim.present.plots").SweepPlots(self)
 
     def close(self) -> None:
         """Let go of the journal; rows that have been read stay."""

@@ -82,7 +82,7 @@ def replicate(scenario: Scenario, replication: int) -> Json:
 
 def combine(scenario: Scenario, numbers: Sequence[Json]) -> Json:
     """What the replications of one point say together."""
-    from kinsim.experiment.simulate import summarise
+    from kinsim.experiment.summary import summarise
 
     summary = summarise(scenario, numbers)
     kept = ("metrics", "slos", "cost", "bounds", "bounds_at_peak", "findings")

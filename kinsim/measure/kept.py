@@ -21,7 +21,7 @@ RECORD_COLUMNS = (
     "replication", "source", "hash_key", "shard", "size", "offered_s", "accepted_s", "first_invoked_s", "done_s",
     "outcome", "records",
 )  # fmt: skip
-"""language.md's columns, and how many records a row stands for; sizes are those of one record."""
+"""How many records a row stands for comes last; sizes are those of one record."""
 
 Table = dict[str, NDArray[Any]]
 HashKeys = Callable[[int, NDArray[np.int64], NDArray[np.uint64]], list[int]]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import kinsim
-from kinsim.errors import KinsimError
+from kinsim.errors import KinsimError, ResultError
 from kinsim.measure import figure_data
 from kinsim.measure.figure_data import FigureData
 from kinsim.present import figures
+from kinsim.present.figures import stored
 from kinsim.present.figures.style import SIZES, Footer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from kinsim.experiment.simulate import Result
+    from kinsim.experiment.result import Result
     from kinsim.experiment.sweep import SweepResult
 
 
@@ -24,7 +25,6 @@ class RunPlots:
 
     def __init__(self, result: Result) -> None:
         self._result = result
-        self._data: dict[str, FigureData] | None = None
 
     def offered_load(self, size: str = "slide") -> Figure:
         """Figure 1: offered load and capacity."""
@@ -41,19 +41,36 @@ class RunPlots:
     @property
     def data(self) -> dict[str, FigureData]:
         """The numbers behind each figure, by its name."""
-        if self._data is None:
-            found = figure_data.of_run(self._result.scenario, self._result.replications, self._result.summary())
-            self._data = {figure.name: figure for figure in found}
-        return self._data
+        return self._numbers[0]
+
+    @cached_property
+    def _numbers(self) -> tuple[dict[str, FigureData], Footer]:
+        from kinsim.present.run_files import footer_of
+
+        summary = self._result.summary()
+        found = figure_data.of_run(self._result.scenario, self._result.replications, summary)
+        return {figure.name: figure for figure in found}, footer_of(summary)
 
     def _render(self, name: str, size: str) -> Figure:
-        scenario = self._result.scenario
-        n = len(self._result.replications)
-        footer = Footer(scenario.name, scenario.config_hash, scenario.run.seed, n, kinsim.__version__)
-        return figures.render(self.data[name], footer, checked(size))
+        data, footer = self._numbers
+        if name not in data:
+            raise ResultError(f"{name}: this result has {', '.join(data) or 'no figures'}")
+        return figures.render(data[name], footer, checked(size))
 
     def __repr__(self) -> str:
         return "<plots: offered_load(), iterator_age(), shard_heat_map()>"
+
+
+class StoredRunPlots(RunPlots):
+    """The same from the numbers in the folder of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def _numbers(self) -> tuple[dict[str, FigureData], Footer]:
+        data, footer = stored.load(self._folder / "figures")
+        return {figure.name: figure for figure in data}, footer
 
 
 class SweepPlots:
@@ -70,17 +87,6 @@ class SweepPlots:
 
     def __repr__(self) -> str:
         return "<plots: age_against_shards()>"
-
-
-def of_folder(folder: str | Path, name: str, size: str = "slide") -> Figure:
-    """The figure *name* of a stored run or sweep, from the numbers in its folder."""
-    from kinsim.present.figures import stored
-
-    data, footer = stored.load(Path(folder) / "figures")
-    found = next((figure for figure in data if figure.name == name), None)
-    if found is None:
-        raise KinsimError(f"{folder}: has no figure {name!r}; it has {', '.join(figure.name for figure in data)}")
-    return figures.render(found, footer, checked(size))
 
 
 def checked(size: str) -> str:

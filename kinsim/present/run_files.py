@@ -11,7 +11,7 @@ from kinsim.present.documents import FORMAT_VERSION, cell, csv_text, json_text
 from kinsim.present.run_folder import MANIFEST, manifest, write_text
 
 if TYPE_CHECKING:
-    from kinsim.experiment.simulate import Result
+    from kinsim.experiment.result import Result
     from kinsim.measure.result import Series
     from kinsim.present.figures.style import Footer
 
@@ -56,7 +56,7 @@ def footer_of(summary: Mapping[str, Any]) -> Footer:
 
 def summary_rows(summary: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     """Each statistic of each metric of the whole run, in the order of the summary."""
-    from kinsim.experiment.simulate import statistic_unit
+    from kinsim.experiment.summary import statistic_unit
 
     for metric, statistics in summary["metrics"].items():
         for statistic, found in statistics.items():
@@ -76,7 +76,7 @@ def cost_rows(summary: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 def replication_table(result: Result) -> tuple[list[str], list[list[Any]]]:
     """One row per replication: seed, values of the SLOs, every metric as `NAME.STATISTIC`."""
-    from kinsim.experiment.simulate import judged_slos
+    from kinsim.experiment.summary import judged_slos
 
     names = [f"{metric}.{key}" for metric, of in result.summary()["metrics"].items() for key in of]
     slos = list(result.scenario.slos)

@@ -11,7 +11,9 @@ import pytest
 from pytest import approx
 
 from kinsim.errors import ConfigError, KinsimError
-from kinsim.experiment.simulate import Result, simulate, statistic_unit
+from kinsim.experiment.result import Result
+from kinsim.experiment.simulate import simulate
+from kinsim.experiment.summary import statistic_unit
 from kinsim.experiment.verdict import bounds_sentence, verdict_sentence
 from kinsim.scenario import parse
 from kinsim.system.metrics import METRICS
@@ -78,12 +80,12 @@ def test_the_summary_is_what_the_language_says(result):
 
 
 def test_every_metric_is_in_the_list_with_its_statistics(result):
-    for name, statistics in result.combined.items():
+    for name, statistics in result.estimates.items():
         metric = METRICS[name]
         assert metric.built
         assert set(statistics) <= {*metric.statistics, "sum"}, name
     built = {name for name, metric in METRICS.items() if metric.built}
-    assert set(result.combined) == built
+    assert set(result.estimates) == built
 
 
 def test_slos_are_judged_over_the_replications(result):

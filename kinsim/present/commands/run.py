@@ -33,7 +33,7 @@ from kinsim.present.options import (
 )
 
 if TYPE_CHECKING:
-    from kinsim.experiment.simulate import Result
+    from kinsim.experiment.result import Result
     from kinsim.scenario import Scenario
 
 KEPT = ("invocations", "records")

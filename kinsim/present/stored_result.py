@@ -1,0 +1,80 @@
+"""A run opened again from its folder."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinsim.errors import ResultError
+from kinsim.experiment.result import TABLES, Summarised, not_kept
+from kinsim.present.plots import StoredRunPlots
+from kinsim.present.run_folder import MANIFEST, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kinsim.scenario import Scenario
+
+
+MISSING = {"Value": [""], "first_invoked_s": [""], "done_s": [""]}
+"""By column, what stands for a number that is not there."""
+
+
+class StoredResult(Summarised):
+    """What `kinsim run` left in a folder: the same numbers, tables and figures; nothing is computed.
+
+    `timeseries` is the mean over replications, as the file is.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        kind = read_json(self.folder / MANIFEST).get("kind")
+        if kind != "run":
+            raise ResultError(f"{folder}: holds a {kind}; open it with kinsim.SweepResult.load")
+        self._summary: dict[str, Any] = read_json(self.folder / "summary.json")
+        if "metrics" not in self._summary:
+            raise ResultError(f"{self.folder / 'summary.json'}: is no summary; compute it again with --fresh")
+
+    def summary(self) -> dict[str, Any]:
+        """summary.json as plain data."""
+        return self._summary
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario as it was resolved, ready to run again."""
+        from kinsim.scenario import load
+
+        return load(self.folder / "scenario.yaml")
+
+    @property
+    def plot(self) -> StoredRunPlots:
+        """Figures: ``result.plot.iterator_age()`` returns a matplotlib Figure."""
+        return StoredRunPlots(self.folder)
+
+    @property
+    def timeseries(self) -> pd.DataFrame:
+        """Mean of all series by minute in long form; Timestamp is in seconds from the start of the run."""
+        return self._table("timeseries")
+
+    @property
+    def invocations(self) -> pd.DataFrame:
+        """One row per invocation, where the table was kept."""
+        return self._table("invocations")
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """One row per record or group of equal records, where the table was kept."""
+        return self._table("records")
+
+    def _table(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        path = self.folder / f"{name}.csv"
+        if name in TABLES and not path.exists():
+            raise not_kept(name)
+        try:
+            # Names may read "NA" and hash keys are wider than 64 bits: both are text.
+            return pd.read_csv(path, keep_default_na=False, na_values=MISSING, dtype={"hash_key": str})
+        except (OSError, ValueError) as error:
+            raise ResultError(f"{path}: cannot be read ({error}); compute it again with --fresh") from error
