@@ -8,6 +8,7 @@ retries are taken one by one in order of (time, source, index).
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.draws import uniform
+from kinsim.engine.overlaps import in_order
+from kinsim.engine.pieces import TOTALS, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows, Writes
 from kinsim.rule import compilable, compiled
 from kinsim.system.producer import RetryPlan, may_retry, retry_delay_us
@@ -22,19 +25,6 @@ from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET, Stream, defi
 
 WORTH_COMPILING = 60_000
 """Offers taken one by one in this process before machine code pays for its compilation."""
-
-SHARED = (
-    "data_bytes",
-    "key_bytes",
-    "body_bytes",
-    "payload_bytes",
-    "put_units",
-    "log_events",
-    "cpu_us",
-    "call_us",
-    "call_failing_us",
-)
-"""Columns of a row that are totals over its records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +91,12 @@ class Door:
     def offer(self, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
         """Take the rows of one window, and the retries due before *until_us*; what was stored, and the account."""
         retries_due = len(self.pending) and int(self.pending[:, 0].min()) < until_us
-        if not retries_due:
-            if not len(rows):
-                return rows, []
-            if self._nothing_rejected(rows):
-                return rows, [self._all_accepted(rows)]
-        return self._one_by_one(rows, until_us)
+        if not (len(rows) or retries_due):
+            return rows, []
+        fresh = rows if self.limits.limiter == 0 else in_records(rows)
+        if not retries_due and self._nothing_rejected(fresh):
+            return rows, [self._all_accepted(rows)]
+        return self._one_by_one(fresh, until_us)
 
     def next_retry_us(self) -> int | None:
         """Instant of the earliest retry that waits, or None."""
@@ -128,14 +118,14 @@ class Door:
         )
 
     def _nothing_rejected(self, rows: Rows) -> bool:
-        """Whether all of *rows* pass; if so the limiter has taken them."""
+        """Whether all of *rows*, each of records that come together, pass; if so the limiter has taken them."""
         limits = self.limits
         weight = rows.data_bytes + rows.key_bytes
         if limits.max_record_bytes >= 0 and int((-(-weight // rows.count)).max()) > limits.max_record_bytes:
             return False
         if limits.limiter == 0:
             return True
-        time_us, count, weight = _spread_out(rows, weight)
+        time_us, count = rows.time_us, rows.count
         if limits.limiter == TOKEN_BUCKET:
             levels = _bucket_levels(
                 time_us, count * MICRO, int(self.level[1]), int(self.level[2]), limits.records_per_s
@@ -163,8 +153,7 @@ class Door:
         self.level[3:] = int(second[-1]), int(used[-1]), int(records[-1])
         return True
 
-    def _one_by_one(self, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
-        fresh = single_rows(rows)
+    def _one_by_one(self, fresh: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
         known = Rows.concatenate([fresh, self.pending_rows])
         weight = -(-(known.data_bytes + known.key_bytes) // known.count)
         waiting = self.pending.copy()
@@ -198,13 +187,35 @@ class Door:
         self.pending_records = int(left[:, 4].sum())
 
 
-def _spread_out(rows: Rows, weight: Int64) -> tuple[Int64, Int64, Int64]:
-    """Instants, records and bytes with rows that are spread in time taken apart into records."""
-    spread = (rows.count > 1) & (rows.step_numerator > 0)
-    if not spread.any():
-        return rows.time_us, rows.count, weight
-    single = single_rows(rows)
-    return single.time_us, single.count, single.data_bytes + single.key_bytes
+def in_parts(windows: Iterable[tuple[int, int, Rows]], most_records: int = 250_000) -> Iterator[tuple[int, int, Rows]]:
+    """The same rows in windows (start, end, rows) that hold no more than about *most_records* each.
+
+    Where writes are limited records are taken one by one, and hours of a workload in bins are too many to be held so.
+    No row is cut, so that shards get what they get without parts.
+
+    >>> rows = Rows.empty(3)
+    >>> rows.time_us[:], rows.count[:] = (1, 4, 9), 5
+    >>> [(start, end, part.time_us.tolist()) for start, end, part in in_parts([(0, 10, rows)], 10)]
+    [(0, 9, [1, 4]), (9, 10, [9])]
+    """
+    for start_us, end_us, rows in windows:
+        first = 0
+        for cut in _cuts(rows, most_records):
+            until_us = int(rows.time_us[cut])
+            yield start_us, until_us, rows.take(slice(first, cut))
+            start_us, first = until_us, cut
+        yield start_us, end_us, rows.take(slice(first, None)) if first else rows
+
+
+def _cuts(rows: Rows, most_records: int) -> list[int]:
+    """Numbers of the rows that begin another part: all before them have come to their end."""
+    ends = np.cumsum(rows.count)
+    if not len(rows) or int(ends[-1]) <= most_records:
+        return []
+    last_us = np.maximum.accumulate(record_time_us(rows, rows.count - 1))
+    possible = np.flatnonzero(rows.time_us[1:] > last_us[:-1]) + 1
+    _, first = np.unique((ends[possible] - 1) // most_records, return_index=True)
+    return [int(row) for row in possible[first] if ends[row] > most_records]
 
 
 def _bucket_levels(time_us: Int64, amount: Int64, deficit: int, since_us: int, per_s: int) -> Int64:
@@ -219,34 +230,20 @@ def _bucket_levels(time_us: Int64, amount: Int64, deficit: int, since_us: int, p
     return np.asarray(taken - refill + np.maximum(empty_since, deficit), np.int64)
 
 
-def single_rows(rows: Rows) -> Rows:
-    """*rows* with those that are spread in time taken apart into rows of one record."""
+def in_records(rows: Rows) -> Rows:
+    """*rows* with those that are spread in time taken apart into rows of one record, in order."""
     spread = (rows.count > 1) & (rows.step_numerator > 0)
     if not spread.any():
         return rows
-    times = np.where(spread, rows.count, 1)
-    origin = np.repeat(np.arange(len(rows)), times)
-    inside = np.arange(origin.size) - np.repeat(np.cumsum(times) - times, times)
-    single = rows.take(origin)
-    apart = spread[origin]
-    whole = single.count.copy()
-    moved = inside * single.step_numerator + single.step_offset
-    single.time_us = np.where(apart, single.time_us + moved // single.step_denominator, single.time_us)
-    for name in SHARED:
-        total = getattr(single, name)
-        setattr(single, name, np.where(apart, total * (inside + 1) // whole - total * inside // whole, total))
-    single.count = np.where(apart, 1, single.count)
-    single.step_numerator = np.where(apart, 0, single.step_numerator)
-    single.step_offset = np.where(apart, 0, single.step_offset)
-    single.step_denominator = np.where(apart, 1, single.step_denominator)
-    order = np.argsort(single.time_us, kind="stable")
-    return single if np.array_equal(order, np.arange(order.size)) else single.take(order)
+    if spread.all():
+        return in_order(singles(rows))
+    return in_order(Rows.concatenate([singles(rows.take(spread)), rows.take(~spread)]))
 
 
 def _parts(known: Rows, which: Int64, accepted: Int64, time_us: Int64) -> Rows:
     """The *accepted* first records of rows *which*, as stored at *time_us*."""
     part = known.take(which)
-    for name in SHARED:
+    for name in TOTALS:
         setattr(part, name, getattr(part, name) * accepted // part.count)
     part.lag_us = part.lag_us + (time_us - part.time_us)
     part.count = accepted
@@ -313,7 +310,7 @@ def _take_in_order(
                 size = count - record if together or not retry_at_all else 1
                 kept = False
                 if retry_at_all:
-                    u = uniform(jitter_key, source[row], index[row], first + record, attempts)
+                    u = uniform(jitter_key, source[row], index[row] + first + record, attempts, 0)
                     wait_us = retry_delay_us(plan[0], attempts + 1, plan[2], plan[3], plan[4], u, previous_us)
                     kept = may_retry(attempts + 1, plan[1], now_us + wait_us - offered_us, plan[5])
                     if kept:

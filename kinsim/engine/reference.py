@@ -14,7 +14,7 @@ import numpy as np
 import simpy
 from numpy.typing import NDArray
 
-from kinsim.engine.admission import Door
+from kinsim.engine.admission import Door, in_parts
 from kinsim.engine.draws import Purpose, address_key, uniform
 from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits, plan
@@ -181,7 +181,8 @@ class Pipeline:
         """Process: at the start of each window, offer its records to the shards and hand over the last window."""
         splitter = self.arrivals.splitter(self.ranges)
         end_us = 0
-        for start_us, end_us, rows in self.arrivals.windows():
+        windows = self.arrivals.windows()
+        for start_us, end_us, rows in in_parts(windows) if self.plan.limits.limiter else windows:
             if start_us:
                 yield At(self.clock, start_us, ARRIVALS)
                 self.hand_over(start_us)

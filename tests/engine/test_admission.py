@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinsim.engine import admission
-from kinsim.engine.admission import Door, Limits, single_rows
+from kinsim.engine.admission import Door, Limits, in_parts, in_records
 from kinsim.engine.draws import uniform
+from kinsim.engine.pieces import record_time_us
 from kinsim.engine.tables import Rows
 from kinsim.rule import compiled
 from kinsim.system.producer import BACKOFF, FULL, NO_JITTER, NO_RETRY, RetryPlan, may_retry, retry_delay_us
@@ -43,7 +44,7 @@ def rows_of(specification):
 def one_by_one(rows, limit, plan):
     """(offers, accepted arrivals, dropped) of a bucket in exact arithmetic, record by record."""
     heap = []
-    single = single_rows(rows)
+    single = in_records(rows)
     for row in range(len(single)):
         size = int(single.data_bytes[row] // single.count[row])
         for inside in range(int(single.count[row])):
@@ -69,7 +70,7 @@ def one_by_one(rows, limit, plan):
             continue
         if limit.rejected_consumes:
             tokens, byte_tokens = max(Fraction(0), tokens - 1), max(Fraction(0), byte_tokens - size)
-        u = uniform(KEY, 0, index, inside, attempts)
+        u = uniform(KEY, 0, index + inside, attempts, 0)
         wait = retry_delay_us(plan.kind, attempts + 1, plan.base_us, plan.cap_us, plan.jitter, u, previous)
         if plan.kind != NO_RETRY and may_retry(
             attempts + 1, plan.max_attempts, now + wait - first_us, plan.give_up_after_us
@@ -168,3 +169,24 @@ def test_compiled_loop_decides_the_same(monkeypatch):
     assert compiled(admission._take_in_order) is not admission._take_in_order
     assert through_door(rows, limit, plan, 10**6) == plain
     assert plain[2] > 0 and plain[0] > len(rows)
+
+
+@given(SPECIFICATION, st.integers(1, 40))
+def test_parts_hold_the_same_rows(specification, most):
+    rows = rows_of(specification)
+    end_us = int(record_time_us(rows, rows.count - 1).max()) + 1
+    parts = list(in_parts([(0, end_us, rows)], most))
+    assert [p[0] for p in parts] == [0, *(p[1] for p in parts[:-1])]
+    assert parts[-1][1] == end_us
+    joined = Rows.concatenate([part for _, _, part in parts])
+    assert joined.time_us.tolist() == rows.time_us.tolist()
+    assert joined.count.tolist() == rows.count.tolist()
+    for start_us, until_us, part in parts:
+        times = in_records(part).time_us
+        assert start_us <= times[0] and times[-1] < until_us
+
+
+def test_parts_are_of_the_size_asked_for():
+    rows = rows_of([(0, 10, 1_000_000, 100)] * 100)
+    parts = list(in_parts([(0, 100_000_000, rows)], 100))
+    assert [int(part.count.sum()) for _, _, part in parts] == [100] * 10
