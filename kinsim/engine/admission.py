@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kinsim.engine.draws import uniform
 from kinsim.engine.overlaps import in_order
-from kinsim.engine.pieces import TOTALS, record_time_us, singles
+from kinsim.engine.pieces import TOTALS, cut, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows, Writes
 from kinsim.rule import compilable, compiled
 from kinsim.system.producer import RetryPlan, may_retry, retry_delay_us
@@ -93,10 +93,9 @@ class Door:
         retries_due = len(self.pending) and int(self.pending[:, 0].min()) < until_us
         if not (len(rows) or retries_due):
             return rows, []
-        fresh = rows if self.limits.limiter == 0 else in_records(rows)
-        if not retries_due and self._nothing_rejected(fresh):
+        if not retries_due and self._nothing_rejected(rows):
             return rows, [self._all_accepted(rows)]
-        return self._one_by_one(fresh, until_us)
+        return self._one_by_one(rows if self.limits.limiter == 0 else in_records(rows), until_us)
 
     def next_retry_us(self) -> int | None:
         """Instant of the earliest retry that waits, or None."""
@@ -118,33 +117,33 @@ class Door:
         )
 
     def _nothing_rejected(self, rows: Rows) -> bool:
-        """Whether all of *rows*, each of records that come together, pass; if so the limiter has taken them."""
+        """Whether all of *rows* pass; if so the limiter has taken them."""
         limits = self.limits
-        weight = rows.data_bytes + rows.key_bytes
-        if limits.max_record_bytes >= 0 and int((-(-weight // rows.count)).max()) > limits.max_record_bytes:
+        largest = int((-(-(rows.data_bytes + rows.key_bytes) // rows.count)).max())
+        if 0 <= limits.max_record_bytes < largest:
             return False
-        if limits.limiter == 0:
-            return True
-        time_us, count = rows.time_us, rows.count
         if limits.limiter == TOKEN_BUCKET:
-            levels = _bucket_levels(
-                time_us, count * MICRO, int(self.level[1]), int(self.level[2]), limits.records_per_s
-            )
-            if int(levels.max()) > limits.records_capacity:
-                return False
-            bytes_levels = _bucket_levels(
-                time_us, weight * MICRO, int(self.level[0]), int(self.level[2]), limits.bytes_per_s
-            )
-            if int(bytes_levels.max()) > limits.bytes_capacity:
-                return False
-            self.level[:3] = bytes_levels[-1], levels[-1], time_us[-1]
-            return True
-        return self._seconds_have_room(time_us // MICRO, count, weight)
+            return self._bucket_has_room(in_records(rows))
+        return limits.limiter == 0 or self._seconds_have_room(cut(rows, MICRO))
 
-    def _seconds_have_room(self, second: Int64, count: Int64, weight: Int64) -> bool:
+    def _bucket_has_room(self, rows: Rows) -> bool:
+        limits, time_us = self.limits, rows.time_us
+        missing_bytes, missing_records, since_us = (int(level) for level in self.level[:3])
+        levels = _bucket_levels(time_us, rows.count * MICRO, missing_records, since_us, limits.records_per_s)
+        if int(levels.max()) > limits.records_capacity:
+            return False
+        weight = rows.data_bytes + rows.key_bytes
+        bytes_levels = _bucket_levels(time_us, weight * MICRO, missing_bytes, since_us, limits.bytes_per_s)
+        if int(bytes_levels.max()) > limits.bytes_capacity:
+            return False
+        self.level[:3] = bytes_levels[-1], levels[-1], time_us[-1]
+        return True
+
+    def _seconds_have_room(self, rows: Rows) -> bool:
+        second = rows.time_us // MICRO
         first = int(second[0])
-        records = np.bincount(second - first, count).astype(np.int64)
-        used = np.bincount(second - first, weight).astype(np.int64)
+        records = np.bincount(second - first, rows.count).astype(np.int64)
+        used = np.bincount(second - first, rows.data_bytes + rows.key_bytes).astype(np.int64)
         if self.level[3] == first:
             used[0] += self.level[4]
             records[0] += self.level[5]
@@ -200,10 +199,10 @@ def in_parts(windows: Iterable[tuple[int, int, Rows]], most_records: int = 250_0
     """
     for start_us, end_us, rows in windows:
         first = 0
-        for cut in _cuts(rows, most_records):
-            until_us = int(rows.time_us[cut])
-            yield start_us, until_us, rows.take(slice(first, cut))
-            start_us, first = until_us, cut
+        for begin in _cuts(rows, most_records):
+            until_us = int(rows.time_us[begin])
+            yield start_us, until_us, rows.take(slice(first, begin))
+            start_us, first = until_us, begin
         yield start_us, end_us, rows.take(slice(first, None)) if first else rows
 
 

@@ -29,14 +29,22 @@ def rejected_share(metrics):
 
 
 @pytest.mark.stochastic
-@pytest.mark.parametrize(
-    ("rate", "expected", "duration", "relative_error"),
-    [(900, 4.754785e-06, "2_000s", 0.40), (1_000, 0.012615, "400s", 0.02), (1_100, 0.090918, "200s", 0.01)],
-)
-def test_t20_poisson_arrivals_against_a_limit_per_clock_second(replicate, rate, expected, duration, relative_error):
-    """case:T20, 3 standard errors of 30 replications: false-alarm rate 0.55 % each.  At 900/s five in a million."""
+@pytest.mark.parametrize(("rate", "expected", "duration"), [(1_000, 0.012615, "1_600s"), (1_100, 0.090918, "200s")])
+def test_t20_poisson_arrivals_against_a_limit_per_clock_second(replicate, rate, expected, duration):
+    """case:T20, 3 standard errors of 30 replications: false-alarm rate 0.55 % each."""
     run = replicate("T20-throttle-poisson", {"workload.arrivals.rate": f"{rate}/s", "run.duration": duration})
-    run.agrees_by("rejected share", rejected_share, expected, relative_error)
+    run.agrees_by("rejected share", rejected_share, expected)
+
+
+@pytest.mark.stochastic
+def test_t20_five_records_in_a_million_are_rejected_at_90_percent_of_the_limit(replicate):
+    """case:T20, 3 standard errors of 30 replications: false-alarm rate 0.55 %.
+
+    One second in 2,000 is full, so the run is long, its records are counted in bins of a second, and the standard
+    error is held to 15 % of the value.
+    """
+    changes = {"workload.arrivals.rate": "900/s", "workload.granularity": "1s", "run.duration": "10_000s"}
+    replicate("T20-throttle-poisson", changes).agrees_by("rejected share", rejected_share, 4.754785e-06, 0.15)
 
 
 def rejected_share_after(warm_up_s, replication):
