@@ -56,20 +56,6 @@ class ArrivalSource:
         self.in_producer = 0
         """Records in producers at the end of the run."""
 
-    @property
-    def in_producer_at_end(self) -> int:
-        """Records created in the run and first offered after it."""
-        return self.in_producer
-
-    @property
-    def granularity(self) -> dict[str, str]:
-        """For each source ``record`` or the width of its bins."""
-        texts = {}
-        for pipeline in self.pipelines:
-            bin_us = pipeline.context.bin_us
-            texts[pipeline.context.name] = "record" if not bin_us else f"{bin_us / 1e6:g}s"
-        return texts
-
     def keys(self, source: int) -> KeyTable:
         """The keys of a source by number; empty where keys are random or round robin."""
         return self.pipelines[source].table or KeyTable.of([])
@@ -157,16 +143,6 @@ class SharedArrivals:
         self._keys = [pipeline.keys for pipeline in drawn.source.pipelines]
         self.window_us = drawn.source.window_us
         self.created = self.sampled_out = self.in_producer = 0
-
-    @property
-    def in_producer_at_end(self) -> int:
-        """Records created in the run and first offered after it."""
-        return self.in_producer
-
-    @property
-    def granularity(self) -> dict[str, str]:
-        """For each source ``record`` or the width of its bins."""
-        return self._source.granularity
 
     def keys(self, source: int) -> KeyTable:
         """The keys of a source by number."""

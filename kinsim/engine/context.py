@@ -14,6 +14,7 @@ from kinsim.engine.tables import Rows
 from kinsim.system.partition_keys import KeyTable
 from kinsim.system.producer import Producer
 from kinsim.system.workload import ONLY_SOURCE, Source
+from kinsim.units import format_duration
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -134,6 +135,13 @@ def bin_width_us(source: Source, limited: bool) -> int:
         return microseconds(source.granularity)
     rate = source.arrivals.mean_rate_per_s()
     return BIN_US if not limited and rate is not None and rate >= BINNED_FROM_PER_S else 0
+
+
+def granularity(scenario: Scenario) -> dict[str, str]:
+    """For each source ``record``, or the width of the bins in which its records are counted, such as ``100ms``."""
+    limited = bool(scenario.stream.limiter)
+    widths = {name: bin_width_us(source, limited) for name, source in scenario.workload.sources.items()}
+    return {name: format_duration(width_us / 1e6) if width_us else "record" for name, width_us in widths.items()}
 
 
 def week_offset_us(start_time: str | None) -> int:

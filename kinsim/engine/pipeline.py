@@ -31,6 +31,7 @@ from kinsim.system.partition_keys import (
     key_table,
 )
 from kinsim.system.workload.bursts import BurstArrivals
+from kinsim.system.workload.vpc_flow_logs import VpcFlowLogsArrivals
 
 if TYPE_CHECKING:
     from kinsim.system.function import Function
@@ -70,6 +71,8 @@ class Pricing:
     function: Function
 
 
+LINES_OF_A_RECORD = 10_000
+"""Most log events that CloudWatch Logs puts into one record, unless the file says otherwise."""
 MOST_TOGETHER = 20_000_000
 """Rows of a window beyond which memory would not do."""
 
@@ -85,9 +88,12 @@ def _check_room(context: Context) -> None:
         rows, help_ = rate * context.bin_us / 1e6 / LARGEST_COUNT * 1000, "check the rate and its unit"
     elif not isinstance(model, BurstArrivals) or model.spread_s > 0 or context.records_differ:
         rows = rate * WINDOWS[0] / 1e6
+    what = f"{rate:.2g} records a second"
+    if isinstance(model, VpcFlowLogsArrivals):
+        rows = model.interfaces * max(1.0, model.lines_per_interface.mean / LINES_OF_A_RECORD)
+        what, help_ = f"{rows:.2g} records of flow logs at a time", "check interfaces and lines_per_interface"
     if rows > MOST_TOGETHER:
-        message = f"{rate:.2g} records a second are too many to be drawn"
-        raise ConfigError(Problem(message=message, path=context.path, help=help_))
+        raise ConfigError(Problem(message=f"{what} are too many to be drawn", path=context.path, help=help_))
 
 
 class Pipeline:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kinsim.engine.context import granularity
 from kinsim.experiment.statistics import NOTHING, Estimate, estimate, judge
 from kinsim.experiment.verdict import bottleneck_sentence, bounds_sentence, lower_bounds, notes, verdict_sentence
 from kinsim.measure.cost import FIXED_PARTS
 from kinsim.system.metrics import unit_of
+from kinsim.system.workload import ONLY_SOURCE
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -79,6 +81,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
             "confidence": confidence,
             "seed": run.seed,
             "shard_count": scenario.stream.shard_count,
+            "granularity": granularity(scenario),
         },
         "engine": "reference",
         "metrics": metrics,
@@ -93,9 +96,23 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
             "verdict": verdict_sentence(slos),
             "bottleneck": bottleneck_sentence(scenario, metrics, facts),
             "lower_bounds": bounds_sentence(mean_bounds, peak_bounds),
-            "notes": notes(metrics, numbers),
+            "notes": [*notes(metrics, numbers), *_bins(scenario)],
         },
     }
+
+
+def _bins(scenario: Scenario) -> list[str]:
+    """Which sources kinsim chose to count in bins."""
+    chosen = {
+        name: width
+        for name, width in granularity(scenario).items()
+        if width != "record" and scenario.workload.sources[name].granularity is None
+    }
+    return [
+        f"{'Records' if name == ONLY_SOURCE else f'Records of {name}'} are counted in bins of {width}, since they are "
+        "many and no write limit needs each; granularity: record takes them one by one."
+        for name, width in chosen.items()
+    ]
 
 
 def _mean_of(values: Sequence[float]) -> float:

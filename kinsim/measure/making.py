@@ -112,6 +112,7 @@ class _Making:
         recorder, timeline, runs = self.recorder, self.recorder.timeline, self.recorder.runs
         found: dict[str, Statistics] = {name: count.statistics(self.span_s) for name, count in self.counts.items()}
         found["offered_records"] = self.offered()
+        found["in_producer_records"] = {"sum": float(self.final.in_producer)}
         states = {"waiting_records": self.final.waiting, "in_flight_records": self.final.in_flight}
         for name, state in states.items():
             found[name] = {"sum": float(sum(state.values()))}

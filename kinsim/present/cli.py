@@ -175,6 +175,12 @@ def _report_failure(error: Exception, arguments: list[str]) -> int:
     if isinstance(error, errors.KinsimError) and not isinstance(error, errors.InternalError):
         write_note(str(error))
         return USAGE
+    if isinstance(error, MemoryError):
+        write_note(
+            "there is not enough memory for this run: check the rates and counts of the workload; fewer replications, "
+            "a shorter run.duration or workload.granularity: 1s need less"
+        )
+        return USAGE
     if isinstance(error, OSError):
         write_note(f"{error.filename or 'output'}: {error.strerror or error}")
         return USAGE

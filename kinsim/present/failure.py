@@ -18,7 +18,7 @@ def logged_to(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, (KinsimError, SettingError, OSError)) or isinstance(error, InternalError):
+        if not isinstance(error, (KinsimError, SettingError, OSError, MemoryError)) or isinstance(error, InternalError):
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
                 path = folder / LOG

@@ -11,14 +11,14 @@ from kinsim.scenario.profiles import BUNDLED, Limit, Profile, first_with, load_p
 from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
-from kinsim.scenario.unbuilt import ADVICE, NOT_YET, UNBUILT, is_off, places
+from kinsim.scenario.unbuilt import ADVICE, NOT_YET, UNBUILT, WITHOUT_EFFECT, is_off, places
 
 
 def check(document: Node, profile: Profile) -> list[Problem]:
     """Everything that is wrong with the document whatever its types say."""
     problems = [*_version(document), *_features(document, profile), *_limits(document, profile)]
     seen = {problem.path for problem in problems}
-    problems += [problem for problem in _unbuilt(document) if problem.path not in seen]
+    problems += [problem for problem in _unbuilt(document, profile) if problem.path not in seen]
     return problems + _prices(document, profile)
 
 
@@ -138,8 +138,19 @@ def _profile_line(document: Node) -> str:
     return f" (line {line.mark.line})" if line is not None and line.mark.line else ""
 
 
-def _unbuilt(document: Node) -> list[Problem]:
+def _unbuilt(document: Node, profile: Profile) -> list[Problem]:
     problems = []
+    for path, plain_values in WITHOUT_EFFECT.items():
+        node = document.find(tuple(path.split(".")))
+        entry = profile.defaults.get(path)
+        same = (*plain_values, entry.value) if entry is not None else plain_values
+        if node is not None and node.plain() not in same:
+            problems.append(
+                problem_at(
+                    document, tuple(path.split(".")), f"{path.rpartition('.')[2]} {NOT_YET}: it would change nothing",
+                    "remove this setting",
+                )
+            )  # fmt: skip
     for path in UNBUILT:
         for steps in places(document, path):
             node = document.find(steps)

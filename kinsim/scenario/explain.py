@@ -15,7 +15,7 @@ from kinsim.scenario.profiles import Entry, value_text
 from kinsim.scenario.resolve import leaves, origin_of
 from kinsim.scenario.tree import Node, Origin, dotted
 from kinsim.scenario.tree import Path as Steps
-from kinsim.scenario.unbuilt import NOT_YET, UNBUILT
+from kinsim.scenario.unbuilt import NOT_YET, UNBUILT, WITHOUT_EFFECT
 
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
@@ -106,7 +106,7 @@ def _detailed(scenario: Scenario, steps: Steps, node: Node, setting: Setting | N
         "; ".join(part for part in (_allowed(setting, field), _range(scenario, path)) if part),
         name[1] if name else "",
         _default(scenario, default, field),
-        f"other values: {NOT_YET.removeprefix('is ')}" if path in UNBUILT else "",
+        f"other values: {NOT_YET.removeprefix('is ')}" if path in UNBUILT or path in WITHOUT_EFFECT else "",
     )
 
 

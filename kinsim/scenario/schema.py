@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from kinsim import units
 from kinsim.scenario.paths import all_paths, fields_of, find, members, split
 from kinsim.scenario.profiles import NEWEST, Entry, load_profile, value_text
-from kinsim.scenario.unbuilt import NOT_YET, UNBUILT
+from kinsim.scenario.unbuilt import NOT_YET, UNBUILT, WITHOUT_EFFECT
 
 Schema = dict[str, Any]
 Kind = Literal["scenario", "sweep", "result"]
@@ -191,6 +191,8 @@ def _remarks(definition: Schema, section: str) -> None:
             )
         if path in UNBUILT:
             text += f" What switches it on {NOT_YET}."
+        if path in WITHOUT_EFFECT:
+            text += f" What it changes {NOT_YET}."
         each["description"] = text
 
 

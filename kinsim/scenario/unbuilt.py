@@ -81,6 +81,18 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
+WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
+    "account.scaling": ("none",),
+    "event_source_mapping.retry_rereads": (),
+    "event_source_mapping.parallelization": (),
+    "event_source_mapping.lane_failure_blocks_shard": (),
+    "event_source_mapping.shard_discovery": (),
+    "stream.reshard_operation_time": (),
+    "function.parallel_fraction": (0, "0%"),
+    "function.alert_deadline": (900, "900s", "15m"),
+}
+"""Settings that change nothing yet, and the values besides the profile's that say no more than that."""
+
 OFF = UNBUILT
 """The same test tells whether a feature that a profile lacks is used."""
 

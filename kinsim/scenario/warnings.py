@@ -274,9 +274,21 @@ def traces(known: Arithmetic) -> Iterator[Finding]:
                 yield _source(known, name, "arrivals", "file"), *trouble
 
 
+def prices_of_another_region(known: Arithmetic) -> Iterator[Finding]:
+    """Prices are those of one region, whatever the scenario names."""
+    scenario = known.scenario
+    entry = scenario.profile_data.defaults.get("region")
+    if entry is not None and scenario.region != entry.value and not scenario.cost.prices:
+        yield (
+            ("region",),
+            f"{scenario.region}: the cost is that of {entry.value}, whose prices the profile has",
+            "write the prices of your region under cost.prices; `kinsim profiles NAME` lists their names",
+        )
+
+
 CHECKS: tuple[Callable[[Arithmetic], Iterator[Finding]], ...] = (
     batch_time, stream_capacity, consumer_capacity, backlog, record_size, batch_payload, concurrency, keys, never_seen,
-    traces,
+    traces, prices_of_another_region,
 )  # fmt: skip
 
 

@@ -87,9 +87,9 @@ def _count(name: str, definition: str, cloudwatch: str = "", built: bool = True,
     return Metric(name, unit, "count", definition, cloudwatch, per_shard=per_shard, periods=_COUNTED, built=built)
 
 
-def _state(name: str, definition: str) -> Metric:
+def _state(name: str, definition: str, per_shard: bool = True) -> Metric:
     """A count at the end of the run: no minute has it."""
-    return Metric(name, "count", "count", definition)
+    return Metric(name, "count", "count", definition, per_shard=per_shard)
 
 
 _ALL = (
@@ -105,6 +105,7 @@ _ALL = (
     _count("discarded_records", "records given up by the mapping after retries or by age"),
     _count("expired_records", "records that reached the retention period before they were processed"),
     _count("too_large_records", "records whose event exceeds the payload limit on its own"),
+    _state("in_producer_records", "records created and neither stored nor dropped, at the end of the run", False),
     _state("waiting_records", "records stored and not yet in any invocation, at the end of the run"),
     _state("in_flight_records", "records taken by an invocation and neither processed nor lost, at the end of the run"),
     _count("filtered_records", "records that the mapping's filter left out"),

@@ -19,7 +19,7 @@ from scipy import stats
 
 from kinsim.engine import models
 from kinsim.engine.arrivals import ArrivalSource, Cache, split
-from kinsim.engine.context import BIN_US, WINDOWS, Context, contexts, week_offset_us, window_for
+from kinsim.engine.context import BIN_US, WINDOWS, Context, contexts, granularity, week_offset_us, window_for
 from kinsim.engine.pieces import record_time_us, singles
 from kinsim.engine.pipeline import DRAWERS
 from kinsim.engine.tables import Rows
@@ -153,8 +153,8 @@ def test_an_incident_begins_and_ends_at_its_instant() -> None:
 
 def test_a_pause_has_no_records() -> None:
     keys = {"rate": "500/s", "bursts": [{"at": "3.5s", "duration": "2s", "factor": 0}]}
-    for granularity in ("record", "1s"):
-        rows = singles(all_rows(arrivals("poisson", keys, duration="10s", granularity=granularity)))
+    for width in ("record", "1s"):
+        rows = singles(all_rows(arrivals("poisson", keys, duration="10s", granularity=width)))
         inside = (rows.time_us >= 4_000_000) & (rows.time_us < 5_000_000)
         assert not inside.any()
     times = times_of("poisson", keys, duration="10s")
@@ -580,7 +580,7 @@ def test_granularity_follows_the_rate_and_the_write_limiter() -> None:
     assert contexts(limited, 0)[0].bin_us == 0
     assert contexts(scenario({**fast, "granularity": "record"}), 0)[0].bin_us == 0
     assert contexts(scenario({**slow, "granularity": "10s"}), 0)[0].bin_us == 10 * SECOND
-    assert ArrivalSource(scenario(fast), 0).granularity == {"records": "0.1s"}
+    assert granularity(scenario(fast)) == {"records": "100ms"}
 
 
 @pytest.mark.parametrize("model", DRAWERS)

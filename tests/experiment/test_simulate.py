@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pytest import approx
 
+import kinsim as ks
 from kinsim.errors import ConfigError, KinsimError
 from kinsim.experiment.result import Result
 from kinsim.experiment.simulate import simulate
@@ -218,3 +219,40 @@ def test_units_of_statistics():
     assert statistic_unit("queue_wait_s", "variance") == "s^2"
     assert statistic_unit("queue_wait_s", "PR(:5s)") == "1"
     assert statistic_unit("expired_records", "time_of_first") == "s"
+
+
+def test_bins_that_kinsim_chose_are_told():
+    text = """\
+kinsim: 1
+name: bins
+profile: ideal
+workload: {arrivals: {model: poisson, rate: 6_000/s}%s}
+function: {duration: 1ms}
+event_source_mapping: {batch_size: 10_000}
+run: {duration: 10s, replications: 1}
+"""
+    chosen = ks.parse(text % "").run().summary()
+    assert chosen["scenario"]["granularity"] == {"records": "100ms"}
+    assert any("bins of 100ms" in note for note in chosen["findings"]["notes"])
+    asked = ks.parse(text % ", granularity: 1s").run().summary()
+    assert asked["scenario"]["granularity"] == {"records": "1s"}
+    assert not any("bins" in note for note in asked["findings"]["notes"])
+    exact = ks.parse(text % ", granularity: record").run().summary()
+    assert exact["scenario"]["granularity"] == {"records": "record"}
+
+
+def test_records_still_in_the_producer_are_counted():
+    """100 records in the last second, each 700 ms on its way to the stream: 70 of them are there by the end."""
+    text = """\
+kinsim: 1
+name: on-the-way
+profile: ideal
+workload: {arrivals: {model: constant, rate: 100/s}}
+producer: {put_latency: 700ms}
+function: {duration: 1ms}
+run: {duration: 10s, replications: 1}
+"""
+    found = ks.parse(text).run()
+    assert found["offered_records"]["sum"] == 1_000
+    assert found["in_producer_records"]["sum"] == 70
+    assert found["accepted_records"]["sum"] + found["dropped_records"]["sum"] == 930

@@ -3,6 +3,8 @@
 import pytest
 
 import kinsim as ks
+from kinsim.experiment.sweep_file import load_sweep_file
+from kinsim.present.cli import main
 
 MM1 = """
 kinsim: 1
@@ -191,6 +193,39 @@ subject_to: slos                # every SLO of the base scenario; or a list of t
 figures: [heatmap, pareto, p99_vs_shards]
 execution: {workers: auto, on_error: continue, timeout: 10m, max_points: 5_000}
 """
+
+
+@pytest.fixture
+def sweep_file(tmp_path):
+    (tmp_path / "streamalert-prod.yaml").write_text(STREAMALERT_PROD, encoding="utf-8")
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP, encoding="utf-8")
+    return path
+
+
+def test_the_sweep_loads_as_it_stands(sweep_file):
+    """16 x 5 x 4 x 3 points, less the 48 of 256 MB with batches of 2,000."""
+    sweep = load_sweep_file(sweep_file)
+    points = [point for block in sweep.blocks for point in block]
+    kept = [point for block in sweep.blocks for point in block if not block.excludes(point)]
+    assert (len(points), len(kept)) == (960, 912)
+    assert [point["label"] for point in kept[:3]] == ["today", "in a year", "in two years"]
+    assert sweep.paths == (
+        "stream.shard_count",
+        "event_source_mapping.batch_size",
+        "function.memory_size",
+        "function.timeout",
+        "workload.arrivals.rate",
+    )
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_what_the_sweep_asks_of_later_versions_is_refused_by_name(sweep_file, capsys, options):
+    assert main(["sweep", str(sweep_file), *options]) == 2
+    said = capsys.readouterr().err
+    for word in ("where", "until", "objective", "heatmap", "pareto"):
+        assert any(word in line and "not built in this version" in line for line in said.splitlines()), word
+    assert "Traceback" not in said
 
 
 def test_the_small_facts():

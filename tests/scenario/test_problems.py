@@ -179,6 +179,14 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("function", "rules: [{name: a, per_log_event: 1ms}]"),
         ("function", "memory_used: {base: 100 MB}"),
         ("function", "threads: 2"),
+        ("function", "parallel_fraction: 50%"),
+        ("function", "alert_deadline: 5m"),
+        ("stream", "reshard_operation_time: 31s"),
+        ("event_source_mapping", "retry_rereads: false"),
+        ("event_source_mapping", "parallelization: pooled"),
+        ("event_source_mapping", "lane_failure_blocks_shard: true"),
+        ("event_source_mapping", "shard_discovery: 61s"),
+        ("account", "scaling: {kind: per_function, step: 10, every: 10s}"),
         ("function", "faults: [{kind: error, records: [5]}]"),
         ("account", "other_functions: 200"),
         ("producer", "model: kpl"),
@@ -323,3 +331,17 @@ def test_a_missing_trace_is_a_warning_until_it_is_run(good):
     (warning,) = parse(text).warnings
     assert warning.path == "workload.arrivals.file"
     assert "there is no such file" in warning.message
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "function: {duration: 1ms, alert_deadline: 15m, parallel_fraction: 0%}",
+        "event_source_mapping: {retry_rereads: true, shard_discovery: 60s}",
+        "account: {scaling: {kind: per_function, step: 1000, every: 10s}}",
+    ],
+)
+def test_the_profiles_own_value_of_what_has_no_effect_is_accepted(good, setting):
+    section = setting.partition(":")[0]
+    lines = [line for line in good.replace("aws-2017", "aws-2026").splitlines() if not line.startswith(f"{section}:")]
+    assert parse("\n".join([*lines, setting]), "f.yaml").name == "good"

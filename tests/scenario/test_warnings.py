@@ -271,7 +271,13 @@ def test_every_check_stays_silent_on_ideal_scenarios():
         BASE.replace("aws-2017", "ideal").replace("rate: 100/s", "rate: 1e6/s").replace("per_record: 1ms", "fixed: 0s")
     )
     assert warned(text) == []
-    assert len(CHECKS) == 10
+    assert len(CHECKS) == 11
+
+
+def test_prices_are_those_of_one_region():
+    assert "the cost is that of us-east-1" in only(BASE + "region: eu-west-1\n").message
+    assert warned(BASE + "region: us-east-1\n") == []
+    assert warned(BASE + "region: eu-west-1\ncost: {prices: {shard_hour: 0.017}}\n") == []
 
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
