@@ -152,7 +152,7 @@ def run_plan(
         interrupted = run.all(stop)
     except KeyboardInterrupt:
         _leave(runs_on, journal)
-        raise InterruptedRun("interrupted; finished points are kept, the same command goes on from there") from None
+        raise InterruptedRun("interrupted; finished points are kept, and the same sweep goes on from there") from None
     except BaseException:
         journal.close()
         raise

@@ -148,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = cli.main(args=arguments, prog_name="kinsim", standalone_mode=False)
+        if code == INTERRUPTED:
+            write_note(resume(arguments))
         return code if isinstance(code, int) else MET
     except click.Abort:
         write_note("interrupted; nothing half-written was left behind")
@@ -168,7 +170,7 @@ def _report_failure(error: Exception, arguments: list[str]) -> int:
     from kinsim.present.failure import report_internal
 
     if isinstance(error, errors.InterruptedRun):
-        write_note(str(error))
+        write_note(f"{error}\n{resume(arguments)}")
         return INTERRUPTED
     if isinstance(error, errors.SettingError):
         error = errors.ConfigError(errors.Problem(message=error.message, help=error.help))
@@ -186,6 +188,17 @@ def _report_failure(error: Exception, arguments: list[str]) -> int:
         return USAGE
     write_note(report_internal(error, arguments))
     return INTERNAL
+
+
+def resume(arguments: Sequence[str]) -> str:
+    """How to go on after an interruption: the same command, which must not start afresh.
+
+    >>> resume(["sweep", "my sweep.yaml", "--fresh"])
+    "to go on: kinsim sweep 'my sweep.yaml'"
+    """
+    import shlex
+
+    return f"to go on: kinsim {shlex.join(word for word in arguments if word != '--fresh')}"
 
 
 def verbose(ctx: click.Context, own: bool) -> bool:

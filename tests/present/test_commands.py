@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -461,7 +461,6 @@ def test_ctrl_c_leaves_no_half_written_folder(work, tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     assert process.stderr is not None
     assert "progress" in process.stderr.readline()  # it simulates now
-    time.sleep(0)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -469,6 +468,77 @@ def test_ctrl_c_leaves_no_half_written_folder(work, tmp_path):
     assert "Traceback" not in err
     assert "interrupted" in err
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").rglob("*.*")) == []
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(work, tmp_path):
+    out = str(tmp_path / "out")
+    command = [sys.executable, "-m", "kinsim", "sweep", str(work / "few.yaml"), "-o", out, "--executor", "serial"]
+    long = [*command, "--set", "run.duration=6h", "--progress", "json", "--fresh"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(long, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    assert process.stderr is not None
+    while '"done": 1' not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    (again,) = [line.removeprefix("to go on: ") for line in err.splitlines() if line.startswith("to go on: ")]
+    words = shlex.split(again)
+    assert words[:2] == ["kinsim", "sweep"]
+    assert "--fresh" not in words
+    done = subprocess.run(
+        [sys.executable, "-m", *words[:1], *words[1:]], capture_output=True, text=True, env=env, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "points already computed" in done.stderr
+
+
+def test_a_sweep_with_failed_points_exits_with_4(work, tmp_path, monkeypatch, capsys):
+    from kinsim.experiment import sweep_worker
+
+    replicate = sweep_worker.replicate
+
+    def failing(scenario, replication):
+        if scenario.stream.shard_count == 2:
+            raise ZeroDivisionError("no second shard")
+        return replicate(scenario, replication)
+
+    monkeypatch.setattr(sweep_worker, "replicate", failing)
+    code = main(["sweep", str(work / "few.yaml"), "-o", str(tmp_path), "--executor", "serial", "--no-figures"])
+    assert code == 4
+    said = capsys.readouterr().err
+    assert "failed: ZeroDivisionError: no second shard" in said
+    assert "Traceback" not in said
+    with next(tmp_path.rglob("points.csv")).open(encoding="utf-8") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["done", "failed", "done"]
+
+
+def test_a_fault_of_kinsims_is_logged_and_exits_with_1(work, tmp_path, monkeypatch, capsys):
+    from kinsim.experiment import simulate
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(simulate, "replicate", broken)
+    assert main(["run", str(work / "hello.yaml"), "-o", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "internal error: ZeroDivisionError: a fault" in said
+    assert "Traceback" not in said
+    logged = (tmp_path / "log.txt").read_text(encoding="utf-8")
+    assert logged.startswith("Traceback") and logged.rstrip().endswith("ZeroDivisionError: a fault")
+
+
+def test_too_little_memory_is_no_fault(work, tmp_path, monkeypatch, capsys):
+    from kinsim.experiment import simulate
+
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(simulate, "replicate", greedy)
+    assert main(["run", str(work / "hello.yaml"), "-o", str(tmp_path)]) == 2
+    assert "not enough memory" in capsys.readouterr().err
+    assert not (tmp_path / "log.txt").exists()
 
 
 def examples_of(name: str) -> list[str]:

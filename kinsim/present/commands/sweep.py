@@ -199,7 +199,7 @@ def _report(result: SweepResult, folder: Path, options: dict[str, Any], reused: 
         write_note(f"{reused} of {len(result)} points already computed; --fresh to redo")
     write_note(f"wrote {folder}{os.sep}")
     if result.interrupted:
-        write_note("interrupted; finished points are kept, the same command goes on from there")
+        write_note("interrupted; finished points are kept")
 
 
 def _code(result: SweepResult, no_fail: bool) -> int:
