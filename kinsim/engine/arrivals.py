@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kinsim.engine.context import Context, Drawer, contexts, microseconds, window_for
+from kinsim.engine.context import Context, Drawer, contexts, microseconds
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pipeline import Pipeline, Pricing
 from kinsim.engine.splitting import Splitter
@@ -32,7 +32,6 @@ __all__ = [
     "arrivals_key",
     "shared",
     "split",
-    "window_for",
 ]
 
 

@@ -35,16 +35,23 @@ BINNED_FROM_PER_S = 5_000.0
 def window_for(rows_per_s: float, bin_us: int = 0) -> int:
     """Longest window in which *rows_per_s* makes at most about `ROWS_OF_A_WINDOW` rows; a whole number of bins.
 
-    >>> window_for(0.8), window_for(1_000.0), window_for(1e6), window_for(1e9, 30_000_000)
-    (3600000000, 60000000, 100000, 3600000000)
+    >>> window_for(0.8), window_for(1_000.0), window_for(1e6)
+    (3600000000, 60000000, 100000)
+    >>> window_for(1e6, 10_000_000)        # at least a bin
+    10000000
     """
-    if bin_us:
-        rows_per_s = min(rows_per_s, 1e6 / bin_us)
-        possible = [w for w in WINDOWS if w % bin_us == 0]
-    else:
-        possible = list(WINDOWS)
+    possible = [w for w in WINDOWS if not bin_us or w % bin_us == 0]
     fitting = [w for w in possible if rows_per_s * w / 1e6 <= ROWS_OF_A_WINDOW]
     return fitting[-1] if fitting else possible[0]
+
+
+def window_of_bins(rows_per_s: float, bin_us: int) -> int:
+    """The same for a source whose counts are drawn bin by bin, however many records there are.
+
+    >>> window_of_bins(1e9, 30_000_000), window_of_bins(1e6, 0)
+    (3600000000, 100000)
+    """
+    return window_for(min(rows_per_s, 1e6 / bin_us) if bin_us else rows_per_s, bin_us)
 
 
 @dataclass(frozen=True)

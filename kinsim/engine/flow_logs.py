@@ -37,7 +37,7 @@ class FlowLogDrawer:
     fills = frozenset({"data_bytes", "body_bytes", "log_events", "key", "key_bytes", "lag_us"})
 
     def __init__(self, context: Context) -> None:
-        from kinsim.engine.arrivals import window_for
+        from kinsim.engine.context import window_for
 
         settings = context.source.arrivals
         assert isinstance(settings, VpcFlowLogsArrivals)

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from kinsim.engine.context import Context, microseconds, window_for
+from kinsim.engine.context import Context, microseconds, window_for, window_of_bins
 from kinsim.engine.draws import Purpose
 from kinsim.engine.even import LARGEST_COUNT, binned, bins, even_rows, plain_rows
 from kinsim.engine.overlaps import separate
@@ -49,7 +49,7 @@ class RandomDrawer:
     def __init__(self, context: Context, peak_per_s: float) -> None:
         self.context = context
         self.bin_us = context.bin_us
-        self.window_us = window_for(peak_per_s, context.bin_us)
+        self.window_us = window_of_bins(peak_per_s, context.bin_us)
         model = context.source.arrivals
         assert isinstance(model, Modulated)
         self.modulation = model
@@ -296,7 +296,7 @@ class RenewalDrawer:
     def __init__(self, context: Context) -> None:
         model = context.source.arrivals
         assert isinstance(model, RenewalArrivals)
-        self.window_us = window_for(1.0 / model.gap_s.mean)
+        self.window_us = window_for(1.0 / model.gap_s.mean, context.bin_us)
         self.bin_us = context.bin_us
         self.epochs = Epochs(context, model.gap_s, GAPS, None)
 
@@ -320,7 +320,8 @@ class BurstDrawer:
         assert isinstance(model, BurstArrivals)
         self.context = context
         together = model.spread_s == 0 and not context.records_differ
-        self.window_us = window_for((1.0 if together else max(1.0, model.size.mean)) / model.every_s.mean)
+        rows_per_s = (1.0 if together else max(1.0, model.size.mean)) / model.every_s.mean
+        self.window_us = window_for(rows_per_s, 0 if together else context.bin_us)
         self.spread_us = microseconds(model.spread_s)
         self.even = model.spacing == "even"
         self.size = model.size

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinsim.engine.context import window_of_bins
 from kinsim.engine.draws import Purpose
 from kinsim.engine.even import LARGEST_COUNT, LARGEST_PRODUCT, constant, plain_rows
 from kinsim.engine.flow_logs import flow_log_drawer
@@ -39,8 +40,6 @@ class TraceDrawer:
     """The arrivals of a trace, window by window, read as far as they are needed."""
 
     def __init__(self, context: Context, trace: Trace) -> None:
-        from kinsim.engine.arrivals import window_for
-
         settings = context.source.arrivals
         assert isinstance(settings, TraceArrivals)
         self.context = context
@@ -49,7 +48,7 @@ class TraceDrawer:
         self.key_table: KeyTable | None = KeyTable.of([]) if settings.key is not None else None
         self.fills = filled_columns(settings)
         binned_us = context.bin_us if settings.shape == "poisson" else 0
-        self.window_us = window_for(self._peak_rows_per_s(), binned_us)
+        self.window_us = window_of_bins(self._peak_rows_per_s(), binned_us)
         self.blocks = self._blocks()
         self.open: list[Rows] = []
         """Blocks of rows that later windows need, too."""
