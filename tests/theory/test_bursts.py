@@ -23,6 +23,8 @@ def test_t08b_large_batches(simulate):
     assert run["drain_s"]["mean"] == approx(90.0, rel=1e-6)
     assert run["iterator_age_s"]["max"] == approx(89.1, rel=1e-6)
     assert run["iterator_age_s"]["mean"] == approx(44.55, rel=1e-6)
+    assert run["sojourn_s"]["max"] == approx(90.0, rel=1e-6)
+    assert run["utilization"]["time_average"] == approx(0.3, rel=1e-6)
 
 
 def test_t08c_ten_shards(simulate):
@@ -35,6 +37,9 @@ def test_t08c_ten_shards(simulate):
     for metrics in shards.values():
         assert metrics["invocations"]["sum"]["value"] == 50 * BURSTS
         assert metrics["iterator_age_s"]["max"]["value"] == approx(24.5, rel=1e-6)
+        assert metrics["iterator_age_s"]["mean"]["value"] == approx(12.25, rel=1e-6)
+        assert metrics["sojourn_s"]["max"]["value"] == approx(25.0, rel=1e-6)
+        assert metrics["utilization"]["time_average"]["value"] == approx(0.083333, abs=1e-6)
 
 
 def test_t09_partial_last_batch(simulate):

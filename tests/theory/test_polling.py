@@ -16,13 +16,15 @@ def test_t30_a_sparse_record_waits_a_uniform_share_of_the_poll_interval(replicat
 
 
 def test_t35_base64_and_six_mib_cap_the_batch_before_its_size_does(simulate):
-    """case:T35: 92 records of 50 KiB in base64 fill 6 MiB; the envelope of each record leaves room for 91."""
+    """case:T35: 92 records of 50 KiB in base64 fill 6 MiB, 87 fill 6 MB; the envelopes leave room for 91."""
     run = simulate("T35-payload-limit")
     assert run["batch_records"]["max"] <= 92
     assert run["batch_records"]["max"] == 6 * 2**20 // (4 * math.ceil(50 * 1024 / 3) + 532 + 36) == 91
     bare = simulate("T35-payload-limit", {"event_source_mapping.payload_envelope": "0 B"})
     assert bare["batch_records"]["max"] == 92
     assert bare["processed_records"]["sum"] == 10_000
+    changes = {"event_source_mapping.payload_limit": "6_000_000 B", "event_source_mapping.payload_envelope": "0 B"}
+    assert simulate("T35-payload-limit", changes)["batch_records"]["max"] == 87
 
 
 def test_t36_a_call_brings_at_most_10_000_records(simulate):
