@@ -4,24 +4,33 @@ import numpy as np
 import pytest
 
 
+def accepted_by_second(run):
+    """What the shard stored in each of 600 seconds of the clock."""
+    seconds = run.records.accepted_s.astype(int)
+    return run.records.records.groupby(seconds).sum().reindex(range(600), fill_value=0).tolist()
+
+
 def test_t19_a_third_of_1500_records_a_second_is_rejected(simulate):
     """case:T19, exactly, in each of 600 seconds."""
-    run = simulate("T19-throttle-records")
-    assert run["accepted_records"]["sum"] == 1_000 * 600
+    run = simulate("T19-throttle-records", keep=("records",))
+    assert run["offered_records"]["sum"] == 1_500 * 600
+    assert accepted_by_second(run) == [1_000] * 600
     assert run["rejected_records"]["sum"] == 500 * 600
 
 
 def test_t19_a_mebibyte_a_second_is_512_records_of_2_kib(simulate):
-    """case:T19, exactly."""
-    run = simulate("T19-throttle-bytes")
-    assert run["accepted_records"]["sum"] == 512 * 600
+    """case:T19, exactly, in each of 600 seconds."""
+    run = simulate("T19-throttle-bytes", keep=("records",))
+    assert accepted_by_second(run) == [512] * 600
+    assert run["rejected_records"]["sum"] == (1_500 - 512) * 600
 
 
 def test_t19_a_million_bytes_a_second_is_488_records_of_2_kib(simulate):
     """case:T19: 488.28 a second from a bucket, whose first fill is a second's worth."""
-    run = simulate("T19-throttle-bytes", {"stream.write_limiter": "token_bucket", "stream.write_limit_bytes": "1MB"})
-    last_arrival_s = 600 - 1 / 1_500
-    assert run["accepted_records"]["sum"] == int(488.28125 * (1 + last_arrival_s))
+    changes = {"stream.write_limiter": "token_bucket", "stream.write_limit_bytes": "1MB"}
+    run = simulate("T19-throttle-bytes", changes, keep=("records",))
+    last_arrivals_s = np.arange(1, 601) - 1 / 1_500
+    assert np.cumsum(accepted_by_second(run)).tolist() == (488.28125 * (1 + last_arrivals_s)).astype(int).tolist()
 
 
 def rejected_share(metrics):
