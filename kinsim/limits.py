@@ -13,6 +13,8 @@ YAML_DEPTH = 60
 
 EXTENDS_DEPTH = 20
 """Longest chain of ``extends``."""
+EXTENDS_FILES = 200
+"""Files that a scenario may be made of, one that is extended twice counted twice."""
 
 NAME_LENGTH = 200
 """Longest name of a scenario; it becomes a folder."""

@@ -37,6 +37,8 @@ def read_series(path: Path, wanted: dict[str, str], say: Say, notes: list[str]) 
                 f"{role}: there is no metric {name!r}" if name else "holds no metric",
                 help=f"the file holds {names or 'none'}",
             )
+        if name is None and found and "bytes" in f"{found[0].get('Id')} {found[0].get('Label')}".lower():
+            say(f"metric {_name(found[0])} looks like bytes, not records", help=f"write bytes: {_name(found[0])}")
         points = _Points(role, say, notes)
         for result in found:
             points.add(result)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinsim.engine.context import window_of_bins
+from kinsim.engine.context import microseconds, window_of_bins
 from kinsim.engine.draws import Purpose
 from kinsim.engine.even import LARGEST_COUNT, LARGEST_PRODUCT, constant, plain_rows
 from kinsim.engine.flow_logs import flow_log_drawer
@@ -20,6 +20,7 @@ from kinsim.errors import ConfigError, Problem
 from kinsim.system.partition_keys import KeyTable
 from kinsim.system.workload import ONLY_SOURCE, Source
 from kinsim.system.workload.trace import TraceArrivals
+from kinsim.units import format_duration
 
 if TYPE_CHECKING:
     from kinsim.engine.arrivals import Context
@@ -269,10 +270,16 @@ def located_trace_problems(scenario: Scenario) -> list[Problem]:
     return [warned.get(problem.path, problem) if not problem.file else problem for problem in problems]
 
 
-def trace_notes(sources: Mapping[str, Source], base_dir: Path) -> list[str]:
-    """What a reader should know of the traces of *sources*, such as periods without a value; they must be sound."""
+def trace_notes(scenario: Scenario) -> list[str]:
+    """What a reader should know of the traces of *scenario*, such as periods without a value; they must be sound."""
     notes: list[str] = []
-    for name, source in sources.items():
+    duration_us = microseconds(scenario.run.duration_s)
+    for name, source in scenario.workload.sources.items():
         if isinstance(source.arrivals, TraceArrivals):
-            notes += [f"{source.arrivals.file}: {note}" for note in trace_of(source, base_dir, name).notes]
+            trace = trace_of(source, scenario.base_dir, name)
+            said = list(trace.notes)
+            if trace.last_us >= duration_us:
+                last, end = (format_duration(time_us / 1e6) for time_us in (trace.last_us, duration_us))
+                said.append(f"its last row is at {last}; the run ends at {end} and leaves the rest out")
+            notes += [f"{source.arrivals.file}: {note}" for note in said]
     return notes

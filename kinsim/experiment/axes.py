@@ -198,8 +198,8 @@ def _spaced(kind: str, first: object, last: object, num: object) -> tuple[Any, .
     if kind == "linear":
         inner = [low + (high - low) * k / (num - 1) for k in range(1, num - 1)]
     else:
-        ratio = math.log(float(high / low))
-        inner = [low * Decimal(repr(math.exp(ratio * k / (num - 1)))) for k in range(1, num - 1)]
+        ratio = high.ln() - low.ln()
+        inner = [low * (ratio * k / (num - 1)).exp() for k in range(1, num - 1)]
     rounded = [Decimal(format(value, ".12g")) for value in inner]
     return tuple(start.text(value) for value in (low, *rounded, high))
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from typing import Any
 
@@ -106,7 +108,9 @@ def _versions() -> list[str]:
 
 
 def write_result(text: str) -> None:
-    """Write *text* and a newline to stdout; a reader that has gone away is no error."""
+    """Write *text* and a newline to stdout; that it is closed, or its reader has gone away, is no error."""
+    if sys.stdout is None:
+        return
     try:
         click.echo(printable(text, sys.stdout.encoding))
         sys.stdout.flush()
@@ -115,8 +119,10 @@ def write_result(text: str) -> None:
 
 
 def write_note(text: str) -> None:
-    """Write *text* and a newline to stderr, where everything but the result goes."""
-    with suppress(BrokenPipeError):
+    """Write *text* and a newline to stderr, where everything but the result goes; that it cannot be is no error."""
+    if sys.stderr is None:
+        return
+    with suppress(OSError):
         click.echo(printable(text, sys.stderr.encoding), err=True)
 
 
@@ -147,7 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* (default: the process's own) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = cli.main(args=arguments, prog_name="kinsim", standalone_mode=False)
+        with ended_like_ctrl_c():
+            code = cli.main(args=arguments, prog_name="kinsim", standalone_mode=False)
         if code == INTERRUPTED:
             write_note(resume(arguments))
         return code if isinstance(code, int) else MET
@@ -188,6 +195,24 @@ def _report_failure(error: Exception, arguments: list[str]) -> int:
         return USAGE
     write_note(report_internal(error, arguments))
     return INTERNAL
+
+
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """A process told to end, or whose terminal closes, ends as after Ctrl-C: nothing half-written, no orphans."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {each: signal.getsignal(each) for each in signals}
+    for each in signals:
+        if before[each] is signal.SIG_DFL:
+            signal.signal(each, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def resume(arguments: Sequence[str]) -> str:

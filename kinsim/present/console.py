@@ -9,7 +9,7 @@ from typing import Any
 from kinsim.present.cli import MET, NOT_MET, printable, write_result
 from kinsim.present.documents import table_text
 from kinsim.present.format import digits, interval, quantity, scale_of
-from kinsim.present.progress import wants_colour
+from kinsim.present.progress import is_terminal, wants_colour
 
 WIDTH = 400
 """Lines are never cut: a narrow terminal wraps them, as it does plain text."""
@@ -142,7 +142,7 @@ def closing(summary: Mapping[str, Any]) -> list[str]:
 
 def print_run(summary: Mapping[str, Any]) -> None:
     """Write the verdict to stdout: in colour on a terminal, plain elsewhere."""
-    if wants_colour(sys.stdout.isatty()):
+    if wants_colour(is_terminal(sys.stdout)):
         _print_rich(summary)
     else:
         write_result(run_text(summary))

@@ -37,7 +37,7 @@ def read_any(path: str, settings: Sequence[str] = ()) -> list[Problem]:
         broken = located_trace_problems(scenario)
         places = {problem.path for problem in broken}
         warnings = [warning for warning in scenario.warnings if warning.path not in places]
-        notes = [] if broken else trace_notes(scenario.workload.sources, scenario.base_dir)
+        notes = [] if broken else trace_notes(scenario)
         return [*broken, *warnings, *(Problem(file=path, message=note, severity="warning") for note in notes)]
     from kinsim.experiment.sweep_plan import plan_sweep
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from kinsim.present.cli import write_note
 
@@ -25,7 +25,12 @@ class Progress(Protocol):
 
 def on_terminal() -> bool:
     """Whether a person watches stderr: a terminal that can redraw, and no build system behind it."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not _in_ci()
+    return is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb" and not _in_ci()
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether *stream* is a terminal; one that the shell closed is None."""
+    return stream is not None and stream.isatty()
 
 
 def _in_ci() -> bool:

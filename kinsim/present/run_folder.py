@@ -59,10 +59,10 @@ def read_json(path: Path) -> dict[str, Any]:
     import json
 
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise ResultError(f"{path}: there is no such file; is {path.parent} the folder of a finished run?") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ResultError(f"{path}: cannot be read ({error}); compute it again with --fresh") from error
     if not isinstance(value, dict):
         raise ResultError(f"{path}: is not a document of kinsim's; compute it again with --fresh")
@@ -72,6 +72,10 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path}: has format {version}; this kinsim reads {FORMAT_VERSION}. Use the kinsim that wrote it"
         )
     return value
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def is_current(folder: Path, config_hash: str) -> bool:
@@ -127,7 +131,8 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        # File names that are no UTF-8 are told with their bytes as escapes.
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
         os.replace(temporary, path)
     finally:

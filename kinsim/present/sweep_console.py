@@ -9,7 +9,7 @@ from kinsim.present.cli import printable, write_result
 from kinsim.present.console import WIDTH
 from kinsim.present.documents import FORMAT_VERSION, table_text
 from kinsim.present.format import digits, quantity
-from kinsim.present.progress import wants_colour
+from kinsim.present.progress import is_terminal, wants_colour
 
 if TYPE_CHECKING:
     from kinsim.experiment.sweep import SweepResult
@@ -126,7 +126,7 @@ def _indented(text: str) -> str:
 def print_sweep(result: SweepResult) -> None:
     """Write the outcome to stdout: states in colour on a terminal."""
     text = sweep_text(result)
-    if not wants_colour(sys.stdout.isatty()):
+    if not wants_colour(is_terminal(sys.stdout)):
         write_result(text)
         return
     from rich.console import Console

@@ -47,7 +47,7 @@ def parse(text: str, file: str = "<text>", base_dir: str | Path | None = None, o
     if tree.root.value is None and not tree.problems:
         help = "`kinsim init` writes a scenario to start from"
         raise ConfigError(Problem(file=file, message="the file is empty", help=help))
-    written = _expanded(tree, folder, folder, ())
+    written = _expanded(tree, folder, folder, (), [])
     changes, problems = _changes(overrides, folder)
     layers = Layers(written, changes, file, folder)
     return build(layers, [*tree.problems, *problems])
@@ -91,8 +91,8 @@ def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
 # -- the file and what it extends ----------------------------------------------------------------------------
 
 
-def _expanded(tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...]) -> Node:
-    """The document of *tree*, which lies in *folder*, laid upon those that it extends."""
+def _expanded(tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...], read: list[Path]) -> Node:
+    """The document of *tree*, which lies in *folder*, laid upon those that it extends; *read* grows by each."""
     if not isinstance(tree.root.value, dict):
         what = "a list" if isinstance(tree.root.value, list) else "plain text"
         help = "a scenario begins with kinsim: 1 and has keys such as workload, stream and function"
@@ -106,7 +106,7 @@ def _expanded(tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...])
         own = _moved_files(own, folder, base_dir)
     base: Node | None = None
     for name in _extended(extends, tree):
-        part = _extended_file(name, tree, folder, base_dir, above)
+        part = _extended_file(name, tree, folder, base_dir, above, read)
         if part is not None:
             base = part if base is None else merge(base, part)
     return own if base is None else merge(base, own)
@@ -139,7 +139,9 @@ def _extended(extends: Node | None, tree: Tree) -> list[Node]:
     return good
 
 
-def _extended_file(name: Node, tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...]) -> Node | None:
+def _extended_file(
+    name: Node, tree: Tree, folder: Path, base_dir: Path, above: tuple[Path, ...], read: list[Path]
+) -> Node | None:
     path = folder / str(name.value)
     here = Path(os.path.abspath(tree.source.label))
     target = Path(os.path.abspath(path))
@@ -148,14 +150,19 @@ def _extended_file(name: Node, tree: Tree, folder: Path, base_dir: Path, above: 
         names = " → ".join(each.name for each in (*chain[chain.index(target) :], target))
         tree.problems.append(name.mark.problem(f"the files extend each other in a circle: {names}", "extends"))
         return None
-    if len(chain) >= limits.EXTENDS_DEPTH:
-        tree.problems.append(name.mark.problem("too many files extend each other", "extends"))
+    if len(chain) >= limits.EXTENDS_DEPTH or len(read) >= limits.EXTENDS_FILES:
+        most = f"at most {limits.EXTENDS_DEPTH} one upon the other, and {limits.EXTENDS_FILES} in all"
+        if len(read) <= limits.EXTENDS_FILES:
+            tree.problems.append(name.mark.problem("too many files extend each other", "extends", most))
+        if len(read) == limits.EXTENDS_FILES:
+            read.append(target)  # it is said once
         return None
+    read.append(target)
     try:
         inner = read_tree(read_text(path), shown_path(path))
         if inner.root.value is None:
             return Node({})
-        part = _expanded(inner, path.parent, base_dir, chain)
+        part = _expanded(inner, path.parent, base_dir, chain, read)
     except ConfigError as error:
         tree.problems.extend(
             name.mark.problem(f"{each.file}: {each.message}", "extends", each.help) if not each.line else each

@@ -100,6 +100,7 @@ class Slo(Settings):
             raise SettingError(f"exactly one of at_most and at_least is needed, here is {found}", help="at_most: 60s")
         unit = unit_of_statistic(metric, data.get("statistic")) if isinstance(metric, str) else ""
         try:
+            unit = "share" if metric in SHARES else unit
             return {**data, bounds[0]: bound_in(data[bounds[0]], unit)}
         except SettingError as error:
             raise SettingError(error.message, help=error.help, at=(bounds[0],)) from None
@@ -148,6 +149,9 @@ def unit_of_statistic(metric: str, statistic: object) -> str:
     return unit_of(metric)
 
 
+SHARES = ("utilization", "shard_write_utilization")
+
+
 def bound_in(value: object, unit: str) -> float:
     """A limit in the metric's *unit*; text with a unit of its own is converted, a bare number is taken as it is.
 
@@ -158,7 +162,9 @@ def bound_in(value: object, unit: str) -> float:
         return parse_duration_s(value) * (1000.0 if unit == "Milliseconds" else 1.0)
     bound = parse_bound(value)
     text = str(value).strip()
-    if unit in ("count", "Count", "records", "USD") and text[-1:].isalpha():
+    if unit == "share" and (text[-1:].isalpha() or (bound > 1 and not text.endswith("%"))):
+        raise SettingError(f"{value!r} is not a share", help="write 70%, or 0.7")
+    if unit in ("count", "Count", "records", "USD") and (text[-1:].isalpha() or text.endswith("%")):
         raise SettingError(f"{value!r} has a unit, but the metric is in {unit}", help="write a bare number")
     return bound
 

@@ -48,6 +48,7 @@ class DurationParts(Settings):
         description="Noise: coefficient of variation of a lognormal factor per batch.",
         examples=[0.25],
         ge=0,
+        le=1000,
     )
     reference_memory_mb: LambdaMemory | None = Field(
         default=None, alias="reference_memory",

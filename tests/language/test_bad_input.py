@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+import kinsim as ks
+from kinsim.experiment.axes import expand
 from kinsim.present.cli import main
 
 GOOD = """\
@@ -164,3 +167,46 @@ def test_a_python_tag_builds_nothing(complaint, tmp_path):
     said = complaint(GOOD + f"description: !!python/object/apply:pathlib.Path.touch [{mark}]\n")
     assert "python/object" in said
     assert not Path(mark).exists()
+
+
+def test_files_that_extend_the_same_files_many_times(tmp_path):
+    """Twenty levels of two would be a million files to read."""
+    for level in range(20):
+        below = f"b{level + 1}.yaml"
+        (tmp_path / f"b{level}.yaml").write_text(f"extends: [{below}, {below}]\n", encoding="utf-8")
+    (tmp_path / "b20.yaml").write_text("name: last\n", encoding="utf-8")
+    with pytest.raises(ks.ConfigError, match="too many files extend each other"):
+        ks.load(tmp_path / "b5.yaml")
+
+
+@pytest.mark.parametrize(
+    ("slo", "said"),
+    [
+        ("{metric: shard_write_utilization, statistic: p95, at_most: 70}", "is not a share"),
+        ("{metric: shard_write_utilization, statistic: p95, at_most: 7s}", "is not a share"),
+        ("{metric: expired_records, statistic: Sum, at_most: 10%}", "has a unit, but the metric is in count"),
+    ],
+)
+def test_limits_in_units_that_the_metric_does_not_have(slo, said):
+    text = (
+        "kinsim: 1\nname: x\nworkload: {arrivals: {model: poisson, rate: 1/s}}\nfunction: {duration: 1ms}\n"
+        f"slos: {{a: {slo}}}\nrun: {{duration: 1m}}\n"
+    )
+    with pytest.raises(ks.ConfigError, match=said):
+        ks.parse(text)
+
+
+def test_bytes_are_not_taken_for_records(tmp_path):
+    series = {"Id": "b1", "Label": "IncomingBytes", "Timestamps": ["2017-06-01T00:00:00Z"], "Values": [150]}
+    (tmp_path / "c.json").write_text(json.dumps({"MetricDataResults": [series]}), encoding="utf-8")
+    scenario = ks.parse(
+        "kinsim: 1\nname: x\nworkload: {arrivals: {model: trace, file: c.json, format: cloudwatch}}\n"
+        "function: {duration: 1ms}\nrun: {duration: 1m}\n",
+        base_dir=tmp_path,
+    )
+    with pytest.raises(ks.ConfigError, match="looks like bytes, not records"):
+        scenario.run()
+
+
+def test_an_axis_over_six_hundred_powers_of_ten():
+    assert expand({"geometric": ["1e-300/s", "1e300/s"], "num": 3})[1] == "1/s"

@@ -541,6 +541,70 @@ def test_too_little_memory_is_no_fault(work, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "log.txt").exists()
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_run_that_is_told_to_end_ends_like_ctrl_c(work, tmp_path, name):
+    command = [sys.executable, "-m", "kinsim", "run", str(work / "hello.yaml"), "-o", str(tmp_path / "out")]
+    command += ["--set", "run.duration=100d", "--progress", "json"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    assert process.stderr is not None
+    assert "progress" in process.stderr.readline()
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").rglob("*.*")) == []
+
+
+def test_a_closed_stdout_is_no_fault(work, tmp_path):
+    out = tmp_path / "out"
+    command = f"exec '{sys.executable}' -m kinsim run '{work / 'hello.yaml'}' -o '{out}' --no-figures >&-"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, env=env, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "internal error" not in done.stderr
+
+
+def test_a_name_that_is_no_utf8(work, tmp_path):
+    path = os.fsencode(tmp_path) + b"/odd\xff.yaml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(HELLO)
+    command = [sys.executable, "-m", "kinsim", "run", path, "-o", str(tmp_path / "out"), "--no-figures"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, env=env, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (manifest,) = (tmp_path / "out").rglob("manifest.json")
+    assert any("odd" in word for word in json.loads(manifest.read_text(encoding="utf-8"))["command"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: json.dumps(dict.fromkeys(json.loads(text), 1)), "was changed"),
+        (lambda text: text.replace("null", "NaN"), "NaN is no number"),
+    ],
+)
+def test_an_edited_summary_is_refused(work, tmp_path, capsys, change, said):
+    arguments = ["run", str(work / "hello.yaml"), "-o", str(tmp_path), "--no-figures"]
+    assert main(arguments) == 0
+    (summary,) = tmp_path.rglob("summary.json")
+    summary.write_text(change(summary.read_text(encoding="utf-8")), encoding="utf-8")
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_trace_that_is_longer_than_the_run_is_told(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("t\n0\n1000\n", encoding="utf-8")
+    text = HELLO.replace("{model: poisson, rate: 5/s}", "{model: trace, file: t.csv, time: t}")
+    (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+    assert main(["run", str(tmp_path / "s.yaml"), "-o", str(tmp_path / "out"), "--no-figures"]) == 0
+    assert "its last row is at 16m40s; the run ends at 5m" in capsys.readouterr().err
+    main(["validate", str(tmp_path / "s.yaml")])
+    assert "leaves the rest out" in "".join(capsys.readouterr())
+
+
 def examples_of(name: str) -> list[str]:
     import click
 

@@ -77,7 +77,7 @@ def command(
     verbose(ctx, loud)
     kept = _kept(keep)
     with logged_to(Path(out)):
-        from kinsim.engine.traces import require_traces
+        from kinsim.engine.traces import require_traces, trace_notes
         from kinsim.errors import format_problems
         from kinsim.present.run_folder import place_of
         from kinsim.scenario import load
@@ -86,6 +86,9 @@ def command(
         require_traces(loaded)
         if loaded.warnings and not quiet:
             write_note(format_problems(loaded.warnings))
+        if not quiet:
+            for note in trace_notes(loaded):
+                write_note(f"{scenario}: warning: {note}")
         folder = place_of(out, loaded.name, loaded.config_hash)
         ready = not fresh and _is_there(folder, loaded, kept)
         if dry_run:
@@ -183,6 +186,7 @@ def _draw(folder: Path, formats: tuple[str, ...], size: str) -> None:
 
 def _report(folder: Path, ready: bool, *, as_json: bool, no_fail: bool, quiet: bool) -> int:
     """Verdict or JSON on stdout, the place on stderr; gives the exit code."""
+    from kinsim.errors import ResultError
     from kinsim.present.console import exit_code, print_run
     from kinsim.present.run_folder import read_json
 
@@ -190,7 +194,11 @@ def _report(folder: Path, ready: bool, *, as_json: bool, no_fail: bool, quiet: b
     if as_json:
         write_result((folder / "summary.json").read_text(encoding="utf-8").rstrip("\n"))
     else:
-        print_run(summary)
+        try:
+            print_run(summary)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            where = folder / "summary.json"
+            raise ResultError(f"{where}: was changed ({error}); compute it again with --fresh") from error
     if not quiet:
         write_note(f"already computed in {folder}{os.sep}; --fresh to redo" if ready else f"wrote {folder}{os.sep}")
     return MET if no_fail else exit_code(summary)
