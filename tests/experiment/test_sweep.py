@@ -296,7 +296,7 @@ def test_a_second_ctrl_c_leaves_and_keeps_what_is_finished(folder: Path) -> None
         if event.replications_done == 4:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(ks.InterruptedRun, match="the same command goes on"):
+    with pytest.raises(ks.InterruptedRun, match="the same sweep goes on"):
         sweep(folder / "sweep.yaml", executor="serial", out=folder, progress=press)
     events: list[SweepProgress] = []
     done = sweep(folder / "sweep.yaml", workers=1, out=folder, progress=events.append)
