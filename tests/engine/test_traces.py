@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -183,9 +184,9 @@ def test_all_traces_of_a_workload_are_checked(tmp_path):
 def test_what_a_trace_lacks_is_said(tmp_path):
     (tmp_path / "a.csv").write_text("t,n\n0,1\n60,1\n240,2\n")
     arrivals = {"model": "trace", "file": "a.csv", "time": "t", "count": "n"}
-    assert trace_notes({"x": Source.model_validate({"arrivals": arrivals})}, tmp_path) == [
-        "a.csv: 2 of 5 periods of 1m have no row and count as 0"
-    ]
+    workload = f"{{arrivals: {json.dumps(arrivals)}}}"
+    text = f"kinsim: 1\nname: x\nworkload: {workload}\nfunction: {{duration: 1ms}}\nrun: {{duration: 1h}}\n"
+    assert trace_notes(parse(text, base_dir=tmp_path)) == ["a.csv: 2 of 5 periods of 1m have no row and count as 0"]
 
 
 # -- flow logs --
