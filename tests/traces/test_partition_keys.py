@@ -6,16 +6,23 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+import kinsim as ks
 from kinsim.engine.splitting import Ranges
 from kinsim.system.partition_keys import HASH_SPACE, hash_key, hash_key_ranges, shard_for
 
 COUNTS = (1, 2, 3, 4, 5, 6, 10)
+SCENARIO = Path(__file__).parent / "scenarios" / "O1-partition-keys.yaml"
+
+
+def rows_of(traces_dir: Path) -> list[dict[str, str]]:
+    with (traces_dir / "partition_key_to_shard.csv").open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
 
 
 def test_every_key_goes_to_the_shard_on_which_the_emulators_agree(traces_dir: Path) -> None:
-    with (traces_dir / "partition_key_to_shard.csv").open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
+    rows = rows_of(traces_dir)
     assert len(rows) > 300
     for row in rows:
         key = row["partition_key"]
@@ -25,6 +32,29 @@ def test_every_key_goes_to_the_shard_on_which_the_emulators_agree(traces_dir: Pa
     for n in COUNTS:
         found = Ranges(hash_key_ranges(n)).shards(high)
         assert found.tolist() == [int(row[f"N={n}"]) for row in rows]
+
+
+@pytest.mark.parametrize("n", [n for n in COUNTS if n > 1])
+def test_a_run_sends_every_key_to_its_shard(traces_dir: Path, n: int) -> None:
+    """case:O1 and O2 from a scenario to the table of records and the summary.
+
+    On one shard the records stay together in one row, which has no key of its own.
+    """
+    rows = rows_of(traces_dir)
+    keys = [row["partition_key"] for row in rows]
+    changes = {
+        "workload.partition_keys.keys": keys,
+        "workload.arrivals.rate": f"{len(keys)}/60s",  # one record for each, in turn
+        "stream.shard_count": n,
+    }
+    run = ks.load(SCENARIO, changes).run(keep=("records",))
+    assert run.records.hash_key.tolist() == [row["md5_int"] for row in rows]
+    assert run.records["shard"].tolist() == [f"shardId-{int(row[f'N={n}']):012d}" for row in rows]
+    shards = run.summary()["shards"]
+    width = HASH_SPACE // n
+    assert [int(shard["starting_hash_key"]) for shard in shards] == [i * width for i in range(n)]
+    ends = [(i + 1) * width - 1 for i in range(n - 1)] + [HASH_SPACE - 1]
+    assert [int(shard["ending_hash_key"]) for shard in shards] == ends
 
 
 def test_ranges_are_those_of_the_emulators() -> None:
