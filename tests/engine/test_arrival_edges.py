@@ -51,14 +51,16 @@ def source_of(arrivals: dict[str, Any], duration: str, seed: int = 1, **more: An
 
 
 def rows_of(source: ArrivalSource) -> Rows:
-    """All rows; each window's lie inside it."""
+    """All rows; each window's lie inside it, and nothing is created that never comes."""
     parts = []
     for start_us, end_us, rows in source.windows():
         if len(rows):
             assert record_time_us(rows, np.zeros(len(rows), np.int64)).min() >= start_us
             assert record_time_us(rows, rows.count - 1).max() < end_us
         parts.append(rows)
-    return Rows.concatenate(parts)
+    rows = Rows.concatenate(parts)
+    assert (source.created, source.in_producer) == (int(rows.count.sum()), 0)
+    return rows
 
 
 def times_of(arrivals: dict[str, Any], duration: str, seed: int = 1, **more: Any) -> Times:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from pytest import approx
 
+import kinsim as ks
+
 
 def test_rule_1_an_invocation_ends_before_a_record_arrives_at_the_same_instant(run):
     """... and a reader that looks at t sees the record that arrives at t: nobody waits."""
@@ -80,6 +82,48 @@ run: {{duration: 1h}}
     assert took == (apart.invocations.end_s - apart.invocations.start_s).round(6).tolist()
 
 
+def test_rule_1_an_end_comes_before_an_arrival_and_that_before_a_start(run):
+    """A record a second, invocations of 2 s.  At 2, 4, 6 s one ends, a record comes and the next one starts.
+
+    It takes the record of that instant (else batches of 1, 1, 1, 2).  In the system are at most two in flight and one
+    that waits; with the arrival before the end there would be four.
+    """
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: constant, rate: 1/s}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 10}
+function: {duration: 2s}
+run: {duration: 9s}
+""")
+    assert list(result.invocations.start_s) == [0, 2, 4, 6]
+    assert list(result.invocations.records) == [1, 2, 2, 2]
+    assert result["records_in_system"]["max"] == 3
+    assert result["records_in_system"]["time_of_max"] == 3
+    assert result["backlog_records"]["max"] == 2  # the record of 1 s and that of 2 s, before they are taken
+
+
+def test_rule_1_of_records_of_one_instant_the_first_are_stored(run):
+    """Five come at once where three fit: those with the keys a, b and c are stored, in this order; d and e are lost."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload:
+  arrivals: {model: bursts, every: 1h, size: 5}
+  partition_keys: {keys: [a, b, c, d, e]}
+  record_size: {distribution: uniform, low: 10 B, high: 99 B}
+stream: {shard_count: 1, write_limit_records: 3}
+event_source_mapping: {batch_size: 1}
+function: {duration: 1s}
+run: {duration: 1m}
+""")
+    stored = result.records[result.records.accepted_s.notna()].sort_values("first_invoked_s")
+    assert [int(key) for key in stored.hash_key] == [ks.hash_key(key) for key in "abc"]
+    assert list(stored.first_invoked_s) == [0, 1, 2]
+    assert result["dropped_records"]["sum"] == 2
+
+
 def test_rule_2_time_is_half_open_and_gaps_are_never_summed(run):
     result = run("""
 kinsim: 1
@@ -122,6 +166,24 @@ function: {duration: {fixed: 100ms, per_record: 0.0005ms}}
 run: {duration: 1h}
 """)
     assert result["duration_s"]["max"] == approx(0.100002, abs=1e-12)
+
+
+@pytest.mark.parametrize(("low", "high", "each_us"), [("0.1us", "0.4us", 0), ("0.6us", "0.9us", 1)])
+def test_rule_3_work_that_differs_is_rounded_record_by_record(run, low, high, each_us):
+    """A thousand records of 0.1 to 0.4 us are no work at all, of 0.6 to 0.9 us a millisecond; not 250 and 750 us."""
+    result = run(f"""
+kinsim: 1
+profile: ideal
+workload:
+  arrivals: {{model: bursts, every: 1h, size: 1_000}}
+  work: {{distribution: uniform, low: {low}, high: {high}}}
+stream: {{shard_count: 1}}
+event_source_mapping: {{batch_size: 1_000}}
+function: {{duration: {{fixed: 100ms}}}}
+run: {{duration: 1h}}
+""")
+    assert result["invocations"]["sum"] == 1
+    assert result["duration_s"]["max"] == approx(0.1 + 1_000 * each_us / 1e6, abs=1e-12)
 
 
 FAULTY = """
@@ -235,6 +297,29 @@ run: {duration: 10s}
     assert list(result.invocations.records) == [10, 10, 5]
 
 
+def test_rule_6_a_shard_keeps_its_phase_and_another_seed_has_others(run):
+    """Two bursts, the second 3,604.5 s later: each shard polls at its phase plus whole multiples of 10 s."""
+    text = """
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 3_604_500ms, size: 50}, partition_keys: even}
+stream: {shard_count: 50}
+event_source_mapping: {poll_interval: 10s, poll_phase: PHASE}
+function: {duration: 1ms}
+run: {duration: 2h, seed: SEED}
+"""
+
+    def starts(phase, seed):
+        table = run(text.replace("PHASE", phase).replace("SEED", str(seed))).invocations
+        return table.pivot_table(index="shard", values="start_s", aggfunc=["min", "max"]).to_numpy()
+
+    first, second = starts("random", 1).T
+    assert (first < 10).all()
+    assert second == approx([phase + 10 * np.ceil((3_604.5 - phase) / 10) for phase in first], abs=1e-6)
+    assert len(set(first.tolist()) & set(starts("random", 2)[:, 0].tolist())) < 5
+    assert starts("aligned", 1).tolist() == [[0, 3_610]] * 50
+
+
 def test_rule_7_a_batching_window_is_not_simulated_yet_and_refused_by_name(refused):
     message = refused("""
 kinsim: 1
@@ -246,6 +331,38 @@ run: {duration: 1h}
 """)
     assert "event_source_mapping.maximum_batching_window" in message
     assert "not simulated" in message
+
+
+def test_rule_8_throttled_batches_form_a_first_come_line(run):
+    """One invocation at a time, of 10 s.  Shard 2 asks at 1 s, shard 1 at 2 s, shard 0 again at 10 s.
+
+    Nobody is throttled (aws:E26): the slot goes to who has waited longest, not to the lowest shard.
+    """
+    low, middle, high = (first for first, _ in ks.hash_key_ranges(3))
+    result = run(f"""
+kinsim: 1
+profile: ideal
+workload:
+  sources:
+    a: {{arrivals: {{model: bursts, every: 1h, size: 2}}, partition_keys: {{explicit_hash_keys: ["{low}"]}}}}
+    b:
+      arrivals: {{model: bursts, first: 2s, every: 1h, size: 1}}
+      partition_keys: {{explicit_hash_keys: ["{middle}"]}}
+    c:
+      arrivals: {{model: bursts, first: 1s, every: 1h, size: 1}}
+      partition_keys: {{explicit_hash_keys: ["{high}"]}}
+stream: {{shard_count: 3}}
+event_source_mapping: {{batch_size: 1, throttle_backoff: none}}
+function: {{duration: 10s}}
+account: {{concurrent_executions: 1}}
+run: {{duration: 1m}}
+""")
+    table = result.invocations.sort_values("start_s")
+    assert [int(str(shard)[-1]) for shard in table.shard] == [0, 2, 1, 0]
+    assert list(table.start_s) == [0, 10, 20, 30]
+    assert list(table.ready_s) == [0, 1, 2, 10]
+    assert result["throttles"]["sum"] == 0
+    assert result["concurrent_executions"]["max"] == 1
 
 
 def test_rule_9_warm_up_cuts_samples_by_their_start_and_sums_cover_the_run(run):
@@ -287,6 +404,40 @@ run: {duration: 1h}
     waits = np.arange(10)
     for statistic in ("p50", "p90", "p95", "p99"):
         assert result["queue_wait_s"][statistic] == approx(np.percentile(waits, float(statistic[1:])))
+
+
+def test_rule_10_beyond_a_million_samples_percentiles_come_from_histograms_and_say_so(run):
+    """A record every 0.1 ms, a batch each second: waits of 0, 0.1, ... 999.9 ms, each as often as the others.
+
+    With 100 s there are exactly a million, with one record more a histogram of 256 bins for each doubling: a
+    percentile is off by less than 1/256, 0.39 %.
+    """
+    text = """
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: constant, rate: 10_000/s}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 10_000}
+function: {duration: 1s}
+run: {duration: DURATION, until: drained}
+"""
+    waits = np.arange(10_000) / 10_000
+    exact = run(text.replace("DURATION", "100s"), keep=())
+    assert exact["queue_wait_s"]["count"] == 1_000_000
+    assert not any("histogram" in note for note in exact.summary()["findings"]["notes"])
+    coarse = run(text.replace("DURATION", "100_000_100us"), keep=())
+    assert coarse["queue_wait_s"]["count"] == 1_000_001
+    notes = [note for note in coarse.summary()["findings"]["notes"] if "histogram" in note]
+    assert len(notes) == 1
+    assert "queue_wait_s" in notes[0] and "0.39 %" in notes[0]
+    differ = 0
+    for percent in (50, 90, 95, 99, 99.9):
+        wanted = np.percentile(np.repeat(waits, 100), percent)
+        assert exact["queue_wait_s"][f"p{percent:g}"] == approx(wanted, abs=1e-6)
+        assert coarse["queue_wait_s"][f"p{percent:g}"] == approx(wanted, rel=1 / 256)
+        differ += abs(coarse["queue_wait_s"][f"p{percent:g}"] - wanted) > 1e-6
+    assert differ > 0
+    assert coarse["queue_wait_s"]["mean"] == approx(waits.mean(), rel=1e-6)  # moments stay exact
 
 
 RANDOM_KEYS = """
@@ -386,6 +537,35 @@ run: {duration: 20s}
     assert result["in_flight_records"]["sum"] == 4
     assert result["processed_records"]["sum"] == 4
     assert result["queue_wait_s"]["count"] == 8  # a record not started has no wait
+
+
+def test_rule_15_the_time_of_a_maximum_is_that_of_its_first_occurrence(run):
+    """Bursts of 10 every 500 s over two hours, from 5 s on: all alike, so each maximum is reached in the first one.
+
+    The last batch of the first burst starts at 25 s.  A larger burst at 6,005 s moves all of them.
+    """
+    text = """
+kinsim: 1
+profile: ideal
+workload:
+  sources:
+    alike: {arrivals: {model: bursts, first: 5s, every: 500s, size: 10}}
+    more: {arrivals: {model: bursts, first: 6_005s, every: 2h, size: 10}, start: START}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 4}
+function: {duration: 10s}
+run: {duration: 2h}
+"""
+    alike = run(text.replace("START", "6_006s"))
+    assert (alike["backlog_records"]["max"], alike["backlog_records"]["time_of_max"]) == (10, 5)
+    assert (alike["records_in_system"]["max"], alike["records_in_system"]["time_of_max"]) == (10, 5)
+    assert (alike["true_age_s"]["max"], alike["true_age_s"]["time_of_max"]) == (20, 25)
+    assert (alike["queue_wait_s"]["max"], alike["queue_wait_s"]["time_of_max"]) == (20, 25)
+    assert (alike["iterator_age_s"]["max"], alike["iterator_age_s"]["time_of_max"]) == (20, 25)
+    assert (alike["batch_records"]["max"], alike["batch_records"]["time_of_max"]) == (4, 5)
+    more = run(text.replace("START", "0s"))
+    assert (more["backlog_records"]["max"], more["backlog_records"]["time_of_max"]) == (20, 6_005)
+    assert (more["queue_wait_s"]["max"], more["queue_wait_s"]["time_of_max"]) == (40, 6_045)
 
 
 def test_rule_16_the_parallelization_factor_is_not_simulated_yet_and_refused_by_name(refused):
@@ -500,3 +680,54 @@ run: {duration: 1_000s, until: drained}
     for percent in (50, 90, 95, 99, 99.9):
         assert result["queue_wait_s"][f"p{percent:g}"] == approx(np.percentile(waits, percent), abs=1e-6)
     assert not any("histogram" in note for note in result.summary()["findings"]["notes"])
+
+
+def test_rule_18_what_a_producer_still_holds_at_the_end_is_counted_there(run):
+    """Ten records a second whose calls take 0.7 s: those from 9.3 s on, seven, are still on their way at 10 s."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: constant, rate: 10/s}}
+producer: {model: sdk, put_latency: 700ms}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 10}
+function: {duration: 1ms}
+run: {duration: 10s, until: end}
+""")
+    assert result["offered_records"]["sum"] == 100
+    assert result["accepted_records"]["sum"] == 93
+    assert result["dropped_records"]["sum"] == 0
+    assert result["in_producer_records"]["sum"] == 7
+
+
+def test_rule_18_the_producers_books_close_with_limits_and_retries(run):
+    """Created = accepted + dropped + in the producer: on their way, or waiting for another try.
+
+    6,000 records, of which a shard takes 100 at once and 50 a second: 3,050 to 3,100 by the end.  A try takes 0.7 s,
+    so 70 were not yet offered.  Without retries the rest is dropped; sampling is not simulated yet.
+    """
+    text = """
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: constant, rate: 100/s}}
+producer: {model: sdk, put_latency: 700ms, retry: RETRY}
+stream: {shard_count: 1, write_limit_records: 50, write_burst_records: 100}
+event_source_mapping: {batch_size: 10}
+function: {duration: 1ms}
+run: {duration: 60s, until: end}
+"""
+    retries = {
+        "none": "{mode: none}",
+        "few": "{mode: backoff, base: 2s, cap: 4s, jitter: full, max_attempts: 3}",
+        "many": "{mode: backoff, base: 2s, cap: 20s, jitter: none, max_attempts: -1}",
+    }
+    held = {}
+    for name, retry in retries.items():
+        result = run(text.replace("RETRY", retry))
+        names = ("offered_records", "accepted_records", "dropped_records", "in_producer_records")
+        created, accepted, dropped, held[name] = (result[name]["sum"] for name in names)
+        assert created == 6_000 == accepted + dropped + held[name]
+        assert accepted <= 100 + 50 * 59.3
+        assert (dropped > 0) == (name != "many")
+    assert held["none"] == 70
+    assert 70 < held["few"] < held["many"]
