@@ -163,11 +163,11 @@ def test_a_repeated_initialisation_counts_against_the_time_out() -> None:
 # -- stream.trim_granularity -----------------------------------------------------------------------------------
 
 
-def two_records(duration: str, trim: str) -> Any:
-    """A record at 0 s whose invocation takes *duration*, and one at 5 s that waits for it; kept for 60 s."""
+def two_records(duration: str, trim: str, second: str = "5s") -> Any:
+    """A record at 0 s whose invocation takes *duration*, and a second one that waits for it; kept for 60 s."""
     sources = {
         "first": {"arrivals": {"model": "bursts", "every": "1h", "size": 1}},
-        "second": {"arrivals": {"model": "bursts", "first": "5s", "every": "1h", "size": 1}},
+        "second": {"arrivals": {"model": "bursts", "first": second, "every": "1h", "size": 1}},
     }
     stream = {"retention_period": "60s", "trim_granularity": trim}
     return run({"sources": sources}, stream=stream, function={"duration": duration})
@@ -201,6 +201,14 @@ def test_records_are_trimmed_at_whole_multiples_of_the_granularity(
         assert result["expired_records"]["time_of_first"] == expired_at
 
 
+def test_a_record_that_came_at_a_whole_multiple_is_trimmed_at_its_own_time() -> None:
+    """Of 20 s, kept for 60 s, in steps of 10 s: gone at 80 s, not a step later."""
+    assert two_records("79_999_999us", "10s", "20s")["processed_records"]["sum"] == 2
+    gone = two_records("80s", "10s", "20s")
+    assert gone["processed_records"]["sum"] == 1
+    assert gone["expired_records"]["time_of_first"] == 80
+
+
 # -- event_source_mapping.polls_per_second_behind --------------------------------------------------------------
 
 
@@ -227,6 +235,19 @@ def test_a_mapping_that_is_behind_polls_more_often(polls: int, starts: list[floa
     result = run({"sources": sources}, event_source_mapping=mapping, function={"duration": "1ms"})
     assert list(result.invocations.start_s) == approx([*starts, 11])
     assert list(result.invocations.records) == [10_000] * 4 + [5_000, 1]
+
+
+@pytest.mark.parametrize(("polls", "calls"), [(1, 20), (2, 22), (4, 23), (5, 24)])
+def test_a_mapping_makes_more_calls_only_while_it_is_behind(polls: int, calls: int) -> None:
+    """The same burst alone in 20 s: a call each second from 0 on, and those between two seconds.
+
+    At 2 a second those of 1.5 and 2.5 s, at 4 those of 1.25, 1.5 and 1.75 s, at 5 the four from 1.2 s to 1.8 s.
+    """
+    workload = {"arrivals": {"model": "bursts", "first": "300ms", "every": "1h", "size": 45_000}}
+    mapping = {"batch_size": 10_000, "poll_interval": "1s", "polls_per_second_behind": polls}
+    table = run(workload, "20s", event_source_mapping=mapping, function={"duration": "1ms"}).timeseries
+    found = table[(table.MetricName == "GetRecords.Success") & (table.Statistic == "Sum")]
+    assert found.Value.sum() == calls
 
 
 # -- stream.write_burst_records, write_burst_bytes -------------------------------------------------------------

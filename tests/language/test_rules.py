@@ -104,6 +104,30 @@ run: {duration: 9s}
     assert result["backlog_records"]["max"] == 2  # the record of 1 s and that of 2 s, before they are taken
 
 
+def test_rule_1_an_end_frees_its_slot_for_a_start_at_the_same_instant(run):
+    """One invocation at a time.  That of shard 1 ends at 10 s, when a record comes to shard 0: it is not throttled."""
+    low, high = (first for first, _ in ks.hash_key_ranges(2))
+    text = f"""
+kinsim: 1
+profile: ideal
+workload:
+  sources:
+    a: {{arrivals: {{model: bursts, first: AT, every: 1h, size: 1}}, partition_keys: {{explicit_hash_keys: ["{low}"]}}}}
+    b: {{arrivals: {{model: bursts, every: 1h, size: 1}}, partition_keys: {{explicit_hash_keys: ["{high}"]}}}}
+stream: {{shard_count: 2}}
+event_source_mapping: {{batch_size: 1, throttle_backoff: {{base: 7s, factor: 1}}}}
+function: {{duration: 10s}}
+account: {{concurrent_executions: 1}}
+run: {{duration: 1m}}
+"""
+    free = run(text.replace("AT", "10s"))
+    assert list(free.invocations.start_s) == [0, 10]
+    assert free["throttles"]["sum"] == 0
+    early = run(text.replace("AT", "9_999_999us"))
+    assert list(early.invocations.start_s) == [0, approx(16.999999)]
+    assert early["throttles"]["sum"] == 1
+
+
 def test_rule_1_of_records_of_one_instant_the_first_are_stored(run):
     """Five come at once where three fit: those with the keys a, b and c are stored, in this order; d and e are lost."""
     result = run("""
