@@ -212,6 +212,14 @@ def test_a_record_that_came_at_a_whole_multiple_is_trimmed_at_its_own_time() -> 
 # -- event_source_mapping.polls_per_second_behind --------------------------------------------------------------
 
 
+BURST_AND_LATE = {
+    "sources": {
+        "burst": {"arrivals": {"model": "bursts", "first": "300ms", "every": "1h", "size": 45_000}},
+        "late": {"arrivals": {"model": "bursts", "first": "10_100ms", "every": "1h", "size": 1}},
+    }
+}
+
+
 @pytest.mark.parametrize(
     ("polls", "starts"),
     [
@@ -227,25 +235,20 @@ def test_a_mapping_that_is_behind_polls_more_often(polls: int, starts: list[floa
     So the next calls follow after 1/n s (aws:E11, E13), and each call is an invocation of 1 ms.  Once all is read
     polls are a second apart again, on the grid: a record of 10.1 s is seen at 11 s.
     """
-    sources = {
-        "burst": {"arrivals": {"model": "bursts", "first": "300ms", "every": "1h", "size": 45_000}},
-        "late": {"arrivals": {"model": "bursts", "first": "10_100ms", "every": "1h", "size": 1}},
-    }
     mapping = {"batch_size": 10_000, "poll_interval": "1s", "polls_per_second_behind": polls}
-    result = run({"sources": sources}, event_source_mapping=mapping, function={"duration": "1ms"})
+    result = run(BURST_AND_LATE, event_source_mapping=mapping, function={"duration": "1ms"})
     assert list(result.invocations.start_s) == approx([*starts, 11])
     assert list(result.invocations.records) == [10_000] * 4 + [5_000, 1]
 
 
 @pytest.mark.parametrize(("polls", "calls"), [(1, 20), (2, 22), (4, 23), (5, 24)])
 def test_a_mapping_makes_more_calls_only_while_it_is_behind(polls: int, calls: int) -> None:
-    """The same burst alone in 20 s: a call each second from 0 on, and those between two seconds.
+    """The same in 20 s: a call each second from 0 on, and those between two seconds.
 
     At 2 a second those of 1.5 and 2.5 s, at 4 those of 1.25, 1.5 and 1.75 s, at 5 the four from 1.2 s to 1.8 s.
     """
-    workload = {"arrivals": {"model": "bursts", "first": "300ms", "every": "1h", "size": 45_000}}
     mapping = {"batch_size": 10_000, "poll_interval": "1s", "polls_per_second_behind": polls}
-    table = run(workload, "20s", event_source_mapping=mapping, function={"duration": "1ms"}).timeseries
+    table = run(BURST_AND_LATE, "20s", event_source_mapping=mapping, function={"duration": "1ms"}).timeseries
     found = table[(table.MetricName == "GetRecords.Success") & (table.Statistic == "Sum")]
     assert found.Value.sum() == calls
 
