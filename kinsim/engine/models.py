@@ -6,6 +6,7 @@ edge.  What goes on across windows (gaps, stays, bursts) is drawn in blocks of i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -40,7 +41,7 @@ Level = tuple[int, int, float]
 # -- random records at a rate that may change ----------------------------------------------------------------
 
 
-class RandomDrawer:
+class RandomDrawer(ABC):
     """Records of a Poisson process whose rate is level in pieces."""
 
     fills: frozenset[str] = frozenset()
@@ -54,9 +55,9 @@ class RandomDrawer:
         assert isinstance(model, Modulated)
         self.modulation = model
 
+    @abstractmethod
     def levels(self, start_us: int, end_us: int) -> list[Level]:
         """The rate in ``[start_us, end_us)`` before factors, in pieces that cover it."""
-        raise NotImplementedError
 
     def window(self, start_us: int, end_us: int) -> Rows:
         """The records of ``[start_us, end_us)``."""

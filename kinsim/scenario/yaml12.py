@@ -8,6 +8,7 @@ a key that is given twice is an error.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -223,18 +224,18 @@ def _short(tag: str) -> str:
     return repr(tag if len(tag) <= 60 else tag[:59] + "…")
 
 
-class _Open:
+class _Open(ABC):
     """A list or mapping whose end has not been read."""
 
     mark: Mark
     anchor: str | None
     before: int
 
-    def take(self, node: Node) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, node: Node) -> None: ...
 
-    def value(self) -> list[Node] | dict[str, Node]:
-        raise NotImplementedError
+    @abstractmethod
+    def value(self) -> list[Node] | dict[str, Node]: ...
 
 
 class _OpenList(_Open):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -47,7 +48,7 @@ class Named:
         return f"{cls.__name__}[{quantity}]"
 
 
-class Distribution(Named):
+class Distribution(Named, ABC):
     """What all numbers with a spread can do; SI units."""
 
     whole: ClassVar[bool] = False
@@ -102,17 +103,17 @@ class Distribution(Named):
         value = self.constant
         return self._quantile(p) if value is None else value
 
-    def _limits(self) -> tuple[float, float]:
-        raise NotImplementedError
+    @abstractmethod
+    def _limits(self) -> tuple[float, float]: ...
 
-    def _moment(self, k: int) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _moment(self, k: int) -> float: ...
 
-    def _draw(self, generator: np.random.Generator, n: int) -> Float64:
-        raise NotImplementedError
+    @abstractmethod
+    def _draw(self, generator: np.random.Generator, n: int) -> Float64: ...
 
-    def _quantile(self, p: float) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _quantile(self, p: float) -> float: ...
 
     def _draw_sums(self, generator: np.random.Generator, counts: Int64) -> Float64:
         summed = counts if math.isinf(self.variance) else np.where(counts <= EXACT_SUMS, counts, 0)
@@ -164,6 +165,12 @@ class Plain(Distribution, RootModel[Q], Generic[Q]):
     def _moment(self, k: int) -> float:
         return self.value**k
 
+    def _draw(self, generator: np.random.Generator, n: int) -> Float64:
+        return np.full(n, self.value)
+
+    def _quantile(self, p: float) -> float:
+        return self.value
+
 
 class Spread(Distribution, Settings, Generic[Q]):
     """A family of distributions that `min` and `max` truncate.
@@ -174,15 +181,15 @@ class Spread(Distribution, Settings, Generic[Q]):
     minimum: Q | None = Field(default=None, alias="min", description="Smaller values are drawn again.", examples=[1])
     maximum: Q | None = Field(default=None, alias="max", description="Larger values are drawn again.", examples=[1000])
 
-    def _whole_draw(self, generator: np.random.Generator, n: int) -> Float64:
-        raise NotImplementedError
+    @abstractmethod
+    def _whole_draw(self, generator: np.random.Generator, n: int) -> Float64: ...
 
-    def _whole_quantile(self, p: Float64) -> Float64:
-        raise NotImplementedError
+    @abstractmethod
+    def _whole_quantile(self, p: Float64) -> Float64: ...
 
+    @abstractmethod
     def _partial(self, k: int, x: float) -> float:
         """E[X^k; X <= x] before truncation, for k = 0, 1, 2."""
-        raise NotImplementedError
 
     def _support(self) -> tuple[float, float]:
         return 0.0, math.inf
