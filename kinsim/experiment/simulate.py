@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kinsim.errors import ConfigError, KinsimError, Problem
 from kinsim.experiment.result import TABLES, Result
 from kinsim.measure.result import ReplicationResult
+from kinsim.system.partition_keys import RANDOM
 
 if TYPE_CHECKING:
     from kinsim.experiment.executors import Executor
@@ -73,19 +74,16 @@ def replicate(
     arrivals = shared(scenario, replication)
 
     def hash_keys(source: int, key: NDArray[np.int64], high: NDArray[np.uint64]) -> list[int]:
+        """Hash keys, -1 where records of many keys stayed together: their row has drawn none."""
         hashes = arrivals.keys(source).hashes if "records" in keep else []
         return [
-            hashes[k] if k >= 0 else int(h) << 64 if k == RANDOM_KEY else -1
+            hashes[k] if k >= 0 else int(h) << 64 if k == RANDOM and h else -1
             for k, h in zip(key.tolist(), high.tolist(), strict=True)
         ]
 
     recorder = Recorder(scenario, replication, keep, hash_keys, details)
     reference.run(scenario, replication, recorder, arrivals)
     return recorder.result
-
-
-RANDOM_KEY = -1
-"""Number that stands for a key drawn for each record."""
 
 
 def _changed(

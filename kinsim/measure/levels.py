@@ -169,7 +169,10 @@ class Level:
                 self._peak(top, at_us)
 
     def _between_downs(self, start_us: int, end_us: int, ups: Ups, downs: Downs, last_up_us: int) -> None:
-        """Arrivals between two takings count as evenly spread there; the maximum is exact all the same."""
+        """Arrivals between two takings count as evenly spread there; the maximum is exact all the same.
+
+        What comes at the instant of a taking is no part of the climb to it: an idle reader takes a record as it comes.
+        """
         climb = ups.climb(self.in_bytes)
         at_us = downs.time_us - (downs.kind == SETTLE)
         removed = np.cumsum(downs.amount) - downs.amount - self.level
@@ -177,20 +180,22 @@ class Level:
             before = climb.at(at_us) - removed
             if (before < downs.amount).any() and not self.in_bytes:
                 raise InternalError(f"before {end_us / 1e6} s more was taken than had arrived")
-            low = high = before.astype(np.float64)
+            high = before.astype(np.float64)
+            after, reached = high - downs.amount, (climb.at(downs.time_us - 1) - removed).astype(np.float64)
         else:
             low, high = climb.between(at_us)
             low, high = low - removed, high - removed
+            after, reached = (low + high) / 2 - downs.amount, (low + high) / 2
         arrived = int(ups.cell_amount(self.in_bytes).sum())
         final = float(self.level + arrived - int(downs.amount.sum()))
-        self._spread_times(start_us, end_us, downs, (low + high) / 2, final)
+        self._spread_times(start_us, end_us, downs, after, np.append(reached, final))
         self._search_peak(climb, at_us, removed, high, ups, last_up_us)
 
-    def _spread_times(self, start_us: int, end_us: int, downs: Downs, before: Floats, final: float) -> None:
+    def _spread_times(self, start_us: int, end_us: int, downs: Downs, after: Floats, reached: Floats) -> None:
+        """*after* each taking, and what was *reached* just before the next one and at the end."""
         time_us = np.concatenate([[start_us], downs.time_us, [end_us]])
         time_us = np.maximum(time_us, self.warm_up_us)
-        after = np.concatenate([[float(self.level)], before - downs.amount])
-        reached = np.concatenate([before, [final]])
+        after = np.concatenate([[float(self.level)], after])
         self.times.add(np.maximum(np.minimum(after, reached), 0.0), np.maximum(after, reached), np.diff(time_us))
 
     def _search_peak(self, climb: Climb, at_us: Int64, removed: Int64, high: Floats, ups: Ups, last_up_us: int) -> None:

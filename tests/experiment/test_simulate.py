@@ -256,3 +256,20 @@ run: {duration: 10s, replications: 1}
     assert found["offered_records"]["sum"] == 1_000
     assert found["in_producer_records"]["sum"] == 70
     assert found["accepted_records"]["sum"] + found["dropped_records"]["sum"] == 930
+
+
+@pytest.mark.parametrize(("shards", "known"), [(1, 0), (2, 8)])
+def test_records_that_stay_together_have_no_hash_key(shards, known):
+    """Evenly spaced records are one row until shards take them apart, and a row of random keys has drawn none."""
+    text = f"""\
+kinsim: 1
+name: keys
+profile: ideal
+workload: {{arrivals: {{model: constant, rate: 8/60s}}}}
+stream: {{shard_count: {shards}}}
+function: {{duration: 1ms}}
+run: {{duration: 1m, replications: 1}}
+"""
+    keys = ks.parse(text).run(keep=["records"]).records.hash_key
+    assert len(keys) == 8
+    assert (keys != "").sum() == len(set(keys) - {""}) == known

@@ -57,6 +57,17 @@ def test_what_arrives_and_is_taken_at_one_instant_counts_in_the_maximum():
     assert (found["max"], found["time_of_max"], found["time_average"], found["p100"]) == (3, 5, 0, 0)
 
 
+@pytest.mark.parametrize("exact", [0, 1_000])
+def test_what_an_idle_reader_takes_as_it_comes_never_waits(exact):
+    """Three are taken as they come; the fourth waits for 3 of the 40 s."""
+    rows = [(0, t * S, 1, 0, 1) for t in (10, 20, 30, 33)]
+    gone = downs((10 * S, TAKE, 1), (20 * S, TAKE, 1), (30 * S, TAKE, 1), (36 * S, TAKE, 1))
+    level = follow(rows, gone, 40 * S, exact_steps=exact)
+    found = level.statistics(40 * S, [90, 95], {"none": (-np.inf, 0.0)})
+    assert (found["none"], found["p90"], found["p95"]) == (37 / 40, 0, 1)
+    assert found["max"] == 1
+
+
 def test_an_end_makes_room_before_what_arrives_at_the_same_instant():
     rows = [(0, 0, 4, 0, 1), (0, 5 * S, 4, 0, 1)]
     level = follow(rows, downs((5 * S, SETTLE, 4)), 10 * S)

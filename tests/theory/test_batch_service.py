@@ -56,7 +56,10 @@ def test_t12_exponential_batches_at_4_a_second(replicate):
 
 
 def test_t12_exponential_batches_at_95_percent_load(replicate):
-    """case:T12.  Seven comparisons: false-alarm rate at most 3.8 %."""
+    """case:T12.  Eight comparisons: false-alarm rate at most 4.4 %.
+
+    The runs are too long for the backlog to be followed step by step, so that its shares come from climbs.
+    """
     run = replicate(
         "T12-batch-service-exponential",
         {"workload.arrivals.rate": "9.5/s", "run.duration": "350_000s", "run.warm_up": "5_000s"},
@@ -68,6 +71,7 @@ def test_t12_exponential_batches_at_95_percent_load(replicate):
     run.agrees("invocations.rate", 0.999017)
     run.agrees_by("idle", idle_share, 0.000983)
     run.agrees_by("root", root(40), 0.990652)
+    run.agrees_by("busy and none waits", busy_and_none_waits, 0.009339)
 
 
 def agree_on_invocation_rate(run, warm_up_s, expected):
