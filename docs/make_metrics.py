@@ -19,7 +19,12 @@ the interval Student's t at the scenario's confidence. Counts have `sum` (whole 
 time have `time_average`, `max`, `time_of_max`, `last` and percentiles weighted by time. An SLO may ask for any
 percentile (`p99.5`) and for a percentile rank: `PR(5s:)` is the share above 5 s.
 
-Percentiles interpolate linearly and are exact up to a million samples; beyond, they come from histograms.
+Percentiles interpolate linearly and are exact up to a million samples; beyond, they come from histograms. Shares of
+time and percentiles of the backlog are exact for a million arrivals and takings; beyond, what arrives between two
+takings counts as evenly spread there. Averages and maxima are exact always.
+
+`sojourn_s` is how long a record took from its arrival in the stream to the end of the invocation that succeeded,
+`end_to_end_latency_s` the same from the log event's own time; IteratorAge is neither: it ends when the function starts.
 
 ## kinsim's own
 

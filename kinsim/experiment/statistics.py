@@ -101,6 +101,15 @@ def student(degrees: int, confidence: float) -> float:
     return float(stdtrit(degrees, 0.5 + confidence / 2))
 
 
+def kept_by(values: Iterable[float | None], limit: float, upper: bool) -> int:
+    """How many of *values* keep to *limit* each by itself: a mean may keep what single runs do not.
+
+    >>> kept_by([41.0, None, 63.0], 60.0, upper=True)
+    1
+    """
+    return sum(value is not None and (value <= limit if upper else value >= limit) for value in values)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What replications say about a limit."""

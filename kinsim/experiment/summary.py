@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kinsim.engine.context import granularity
-from kinsim.experiment.statistics import NOTHING, Estimate, estimate, judge
+from kinsim.experiment.statistics import NOTHING, Estimate, estimate, judge, kept_by
 from kinsim.experiment.verdict import bottleneck_sentence, bounds_sentence, lower_bounds, notes, verdict_sentence
 from kinsim.measure.cost import FIXED_PARTS
 from kinsim.system.metrics import unit_of
@@ -31,11 +31,16 @@ def combined_metrics(
     }
 
 
-def judged_slos(scenario: Scenario, values: Sequence[Mapping[str, float | None]]) -> list[Json]:
-    """Each SLO with its value, interval and status."""
+def judged_slos(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> list[Json]:
+    """Each SLO with its value, interval and status, from what each replication's `numbers()` gave.
+
+    Where nothing has a value because nothing was ever processed, though records were stored, the SLO is missed.
+    """
     found = []
+    dead = all(_processed_nothing(one["metrics"]) for one in numbers)
     for name, slo in scenario.slos.items():
-        verdict = judge([one[name] for one in values], slo.limit, slo.upper, scenario.run.confidence)
+        values = [one["slo_values"][name] for one in numbers]
+        verdict = judge(values, slo.limit, slo.upper, scenario.run.confidence)
         found.append(
             {
                 "name": name,
@@ -47,11 +52,16 @@ def judged_slos(scenario: Scenario, values: Sequence[Mapping[str, float | None]]
                 "limit": slo.limit,
                 "unit": unit_of(slo.metric),
                 **_as_json(verdict.estimate),
-                "status": verdict.status,
+                "status": "missed" if dead and verdict.estimate is None else verdict.status,
+                "kept_by": kept_by(values, slo.limit, slo.upper),
                 "replications_needed": verdict.replications_needed,
             }
         )
     return found
+
+
+def _processed_nothing(metrics: Mapping[str, Mapping[str, float | None]]) -> bool:
+    return not metrics["processed_records"]["sum"] and bool(metrics["accepted_records"]["sum"])
 
 
 def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
@@ -65,7 +75,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
         if all(shard["id"] in n["per_shard"] for n in numbers)
     }
     facts = {name: _mean_of([n["facts"][name] for n in numbers]) for name in numbers[0]["facts"]}
-    slos = judged_slos(scenario, [n["slo_values"] for n in numbers])
+    slos = judged_slos(scenario, numbers)
     mean_bounds, peak_bounds = lower_bounds(scenario, facts)
     run = scenario.run
     return {

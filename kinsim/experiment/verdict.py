@@ -53,14 +53,15 @@ def bounds_sentence(mean: Mapping[str, int], peak: Mapping[str, int]) -> str:
     """Both bounds as one sentence.
 
     >>> bounds_sentence({"bytes": 3, "records": 4}, {"bytes": 5, "records": 8})
-    'Lower bounds at the mean load: 3 shards by bytes, 4 by records; in the busiest minute 8.'
+    'Lower bounds at the mean load: 3 shards by bytes, 4 by records; 8 to keep up within the busiest minute.'
     """
     if not mean:
         return ""
     parts = [f"{number} by {name}" for name, number in mean.items()]
     first = parts[0].replace(" by", f" shard{'s' if next(iter(mean.values())) != 1 else ''} by", 1)
     return (
-        f"Lower bounds at the mean load: {', '.join([first, *parts[1:]])}; in the busiest minute {max(peak.values())}."
+        f"Lower bounds at the mean load: {', '.join([first, *parts[1:]])}; "
+        f"{max(peak.values())} to keep up within the busiest minute."
     )
 
 
@@ -90,10 +91,19 @@ def bottleneck_sentence(scenario: Scenario, metrics: Mapping[str, Any], facts: M
     if busiest >= BUSY:
         which = "the shard" if shards == 1 else f"shard {facts['busiest_shard']:.0f}"
         return f"Bottleneck: the function, {which} is busy {_percent(busiest)} of the time."
-    parts = [f"the busiest shard's function runs {_percent(busiest)} of the time"]
+    at_most = facts["busiest_minute_share"]
+    if at_most >= BUSY:
+        return (
+            f"Bottleneck within bursts: the function, {_percent(at_most)} of all shards' time in the busiest minute "
+            f"({_percent(busiest)} of the busiest shard's over the run)."
+        )
+    parts = [
+        f"the busiest shard's function runs {_percent(busiest)} of the time",
+        f"all shards' together {_percent(at_most)} of the busiest minute",
+    ]
     if written:
         parts.append(f"the most written shard takes {_percent(written)} of its limit (p99)")
-    return f"No bottleneck: {' and '.join(parts)}."
+    return f"No bottleneck: {', '.join(parts[:-1])} and {parts[-1]}."
 
 
 def notes(metrics: Mapping[str, Any], numbers: Sequence[Mapping[str, Any]]) -> list[str]:

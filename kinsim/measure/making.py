@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 UNITS = {"batch_records": 1.0}
 """What is kept per unit of the metric, where it is not microseconds of seconds."""
 
+LOST = ("dropped_records", "expired_records", "discarded_records", "too_large_records")
+"""The ways in which a record is lost for good."""
 PICTURED = ("queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "duration_s", "batch_records")
 
 
@@ -112,6 +115,7 @@ class _Making:
         recorder, timeline, runs = self.recorder, self.recorder.timeline, self.recorder.runs
         found: dict[str, Statistics] = {name: count.statistics(self.span_s) for name, count in self.counts.items()}
         found["offered_records"] = self.offered()
+        found["lost_records"] = _together([found[name] for name in LOST])
         found["in_producer_records"] = {"sum": float(self.final.in_producer)}
         states = {"waiting_records": self.final.waiting, "in_flight_records": self.final.in_flight}
         for name, state in states.items():
@@ -377,8 +381,8 @@ class _Making:
         writes = recorder.writes
         offered = writes.accepted.minutes_until(n) + writes.rejected.minutes_until(n)
         rate = offered / (self.lengths_us() / 1e6)
-        busy = recorder.timeline.concurrency.minutes.averages(self.end_us, self.minutes) >= 0.95 * recorder.shards
-        start, length = longest_run(busy)
+        busy = recorder.timeline.concurrency.minutes.averages(self.end_us, self.minutes) / recorder.shards
+        start, length = longest_run(busy >= 0.95)
         shares = self.busy_shares()
         return {
             "mean_records_per_s": self.final.created / (recorder.duration_us / 1e6),
@@ -386,6 +390,7 @@ class _Making:
             "peak_at_s": float(np.argmax(rate) * 60),
             "all_busy_from_s": float(start * 60),
             "all_busy_s": float(length * 60),
+            "busiest_minute_share": float(busy.max()),
             "busiest_shard": float(np.argmax(shares)),
             "busiest_share": float(shares.max()),
             "most_written_shard": float(np.argmax(writes.by_shard.integral)),
@@ -492,3 +497,17 @@ def _shard(shard: Any) -> dict[str, Any]:
 
 def _id(final: Final, number: int) -> str:
     return next(shard.id for shard in final.shards if shard.number == number)
+
+
+def _together(counts: Sequence[Statistics]) -> Statistics:
+    """Several counts as one.
+
+    >>> _together([{"sum": 2.0, "rate": 0.2, "time_of_first": 7.0}, {"sum": 0.0, "rate": 0.0, "time_of_first": None}])
+    {'sum': 2.0, 'rate': 0.2, 'time_of_first': 7.0}
+    """
+    firsts = [first for each in counts if (first := each["time_of_first"]) is not None]
+    return {
+        "sum": sum(each["sum"] or 0.0 for each in counts),
+        "rate": sum(each["rate"] or 0.0 for each in counts),
+        "time_of_first": min(firsts, default=None),
+    }

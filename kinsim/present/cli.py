@@ -21,7 +21,7 @@ import click
 import kinsim
 
 COMMANDS = {
-    "init": "Write a commented scenario, a sweep and the schemas for editors.",
+    "init": "Write a commented scenario, on demand with a sweep, and the schemas for editors.",
     "validate": "Check files: errors, and warnings from closed-form arithmetic.",
     "explain": "Show each value, where it came from and what it means.",
     "run": "Simulate a scenario and say whether it meets its SLOs.",

@@ -74,12 +74,12 @@ def _slo_row(slo: Mapping[str, Any]) -> tuple[str, ...]:
     limit = quantity(slo["limit"], unit)
     sign = "" if slo.get("bound", "at_most") == "at_most" else "≥ "
     if value is None:
-        return (slo["name"], _metric(slo), sign + limit, "no data", "", _status(slo))
+        return (slo["name"], _metric(slo), sign + limit, "no data", "", _status(slo, 1))
     scale = scale_of(value, unit)
     band = (
         interval(slo.get("ci_low"), slo.get("ci_high"), unit, scale) if slo.get("ci_low") != slo.get("ci_high") else ""
     )
-    return (slo["name"], _metric(slo), sign + limit, quantity(value, unit, scale), band, _status(slo))
+    return (slo["name"], _metric(slo), sign + limit, quantity(value, unit, scale), band, _status(slo, slo["n"]))
 
 
 def _unit_of(metric: str) -> str:
@@ -102,11 +102,13 @@ def _metric(slo: Mapping[str, Any]) -> str:
     return f"{slo['metric']} {slo['statistic']}" + (f", each {quantity(period, 's')}" if period else "")
 
 
-def _status(slo: Mapping[str, Any]) -> str:
+def _status(slo: Mapping[str, Any], runs: int) -> str:
+    """The status of the mean, and how many runs differ from it."""
     needed = slo.get("replications_needed")
     if slo["status"] == "undecided" and needed:
         return f"undecided → {digits(needed)} replications needed"
-    return str(slo["status"])
+    kept = slo.get("kept_by", runs)
+    return f"met, but by {kept} of {runs} runs" if slo["status"] == "met" and kept < runs else str(slo["status"])
 
 
 def key_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -83,7 +83,7 @@ def replication_table(result: Result) -> tuple[list[str], list[list[Any]]]:
     header = ["replication", "seed", "slos_met", *(f"slo.{name}.value" for name in slos), *names]
     rows = []
     for one in result.replications:
-        judged = judged_slos(result.scenario, [one.slo_values])
+        judged = judged_slos(result.scenario, [one.numbers()])
         met = all(slo["status"] == "met" for slo in judged)
         numbers = [one.metrics.get(name.partition(".")[0], {}).get(name.partition(".")[2]) for name in names]
         rows.append(

@@ -54,6 +54,24 @@ def manifest_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def find_result(path: Path) -> Path:
+    """The folder of a result: *path* itself, or the only result below it."""
+    if (path / MANIFEST).is_file():
+        return path
+    if path.name == MANIFEST or path.is_file():
+        return find_result(path.parent)
+    if not path.is_dir():
+        raise ResultError(f"{path}: there is no such folder; `kinsim run` names the one it writes")
+    below = sorted({found.parent for depth in ("*", "*/*") for found in path.glob(f"{depth}/{MANIFEST}")})
+    below = [found for found in below if not found.name.startswith(".")]
+    if not below:
+        raise ResultError(f"{path}: holds no result of kinsim's; name a folder with a {MANIFEST}")
+    if len(below) > 1:
+        shown = "\n".join(f"  {found}" for found in below[:10])
+        raise ResultError(f"{path}: holds {len(below)} results; name one of them:\n{shown}")
+    return below[0]
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON document that kinsim wrote; refuses what a newer major version wrote."""
     import json

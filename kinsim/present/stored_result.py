@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kinsim.errors import ResultError
 from kinsim.experiment.result import TABLES, Summarised, not_kept
 from kinsim.present.plots import StoredRunPlots
-from kinsim.present.run_folder import MANIFEST, read_json
+from kinsim.present.run_folder import MANIFEST, find_result, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ class StoredResult(Summarised):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = find_result(Path(folder))
         kind = read_json(self.folder / MANIFEST).get("kind")
         if kind != "run":
             raise ResultError(f"{folder}: holds a {kind}; open it with kinsim.SweepResult.load")

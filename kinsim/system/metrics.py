@@ -105,6 +105,11 @@ _ALL = (
     _count("discarded_records", "records given up by the mapping after retries or by age"),
     _count("expired_records", "records that reached the retention period before they were processed"),
     _count("too_large_records", "records whose event exceeds the payload limit on its own"),
+    Metric(
+        "lost_records", "count", "count",
+        "records lost for good, whatever the cause: dropped by a producer, expired, discarded or too large",
+        per_shard=False,
+    ),
     _state("in_producer_records", "records created and neither stored nor dropped, at the end of the run", False),
     _state("waiting_records", "records stored and not yet in any invocation, at the end of the run"),
     _state("in_flight_records", "records taken by an invocation and neither processed nor lost, at the end of the run"),

@@ -14,8 +14,10 @@ import kinsim as ks
 from kinsim.errors import ConfigError, KinsimError
 from kinsim.experiment.result import Result
 from kinsim.experiment.simulate import simulate
+from kinsim.experiment.statistics import judge, kept_by
 from kinsim.experiment.summary import statistic_unit
 from kinsim.experiment.verdict import bounds_sentence, verdict_sentence
+from kinsim.present.console import slo_rows
 from kinsim.scenario import parse
 from kinsim.system.metrics import METRICS
 
@@ -94,6 +96,7 @@ def test_slos_are_judged_over_the_replications(result):
     assert found["fresh"]["status"] == "met"
     assert found["tight"]["status"] == "missed"
     assert found["no_loss"]["status"] == "met"
+    assert [found[name]["kept_by"] for name in ("fresh", "tight", "no_loss")] == [4, 0, 4]
     assert found["fresh"]["bound"] == "at_most"
     assert (found["fresh"]["limit"], found["fresh"]["unit"]) == (20, "s")
     assert found["fresh"]["value"] == approx(result["end_to_end_latency_s"]["p99"])
@@ -210,7 +213,7 @@ def test_sentences():
     assert verdict_sentence(slos("met", "met", "met")) == "Meets all 3 SLOs."
     assert verdict_sentence(slos("met", "missed", "undecided", "missed")) == "Misses 2 of 4 SLOs: n1, n3 (1 undecided)."
     assert bounds_sentence({"records": 1}, {"records": 4}) == (
-        "Lower bounds at the mean load: 1 shard by records; in the busiest minute 4."
+        "Lower bounds at the mean load: 1 shard by records; 4 to keep up within the busiest minute."
     )
     assert bounds_sentence({}, {}) == ""
 
@@ -273,3 +276,47 @@ run: {{duration: 1m, replications: 1}}
     keys = ks.parse(text).run(keep=["records"]).records.hash_key
     assert len(keys) == 8
     assert (keys != "").sum() == len(set(keys) - {""}) == known
+
+
+DEAD = """\
+kinsim: 1
+name: dead
+profile: aws-2017
+workload: {arrivals: {model: constant, rate: 1_500/s}, record_size: 200 B}
+producer: {model: sdk, retry: {mode: backoff, base: 100ms, max_attempts: 3}}
+stream: {shard_count: 1}
+function: {memory_size: 128 MB, timeout: 1s, duration: {fixed: 2s}}
+slos:
+  fresh: {metric: end_to_end_latency_s, statistic: p99, at_most: 1m}
+  no_loss: {metric: lost_records, statistic: Sum, at_most: 0}
+run: {duration: 2m, replications: 2}
+"""
+
+
+def test_a_design_that_processes_nothing_misses_what_it_has_no_value_for():
+    result = ks.parse(DEAD).run()
+    assert result["processed_records"]["sum"] == 0
+    assert [(slo["name"], slo["status"]) for slo in result.slos] == [("fresh", "missed"), ("no_loss", "missed")]
+    assert "100 % of invocations were stopped" in result.bottleneck
+
+
+def test_lost_records_are_those_of_every_cause():
+    """The producer drops what is rejected three times; what is stored expires a minute later."""
+    found = (
+        ks.parse(DEAD.replace("profile: aws-2017", "profile: ideal"))
+        .with_({"stream.write_limit_records": "1000", "stream.retention_period": "60s"})
+        .run()
+    )
+    parts = ("dropped_records", "expired_records", "discarded_records", "too_large_records")
+    assert min(found["dropped_records"]["sum"], found["expired_records"]["sum"]) > 0
+    assert found["lost_records"]["sum"] == sum(found[name]["sum"] for name in parts)
+    assert found["lost_records"]["time_of_first"] == min(found[name]["time_of_first"] or 1e9 for name in parts)
+
+
+def test_a_mean_that_keeps_to_a_limit_which_single_runs_exceed():
+    values = [{"a": 41.0}, {"a": 43.0}, {"a": 61.0}, {"a": 42.0}, {"a": 40.0}]
+    assert kept_by([v["a"] for v in values], 60.0, upper=True) == 4
+    assert judge([v["a"] for v in values], 60.0, upper=True).status == "met"
+    slo = {"name": "a", "metric": "iterator_age_s", "statistic": "max", "limit": 60.0, "unit": "s", "status": "met",
+           "value": 45.4, "ci_low": 34.0, "ci_high": 56.0, "n": 5, "kept_by": 4}  # fmt: skip
+    assert slo_rows({"slos": [slo]})[0][-1] == "met, but by 4 of 5 runs"

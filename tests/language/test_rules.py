@@ -57,7 +57,7 @@ run: {duration: 1h}
 
 
 def test_rule_1_records_of_one_instant_keep_the_order_of_their_index(run):
-    """Three records of 1, 2 and 3 s of work come together, each an invocation."""
+    """Forty records of 1 or 2 s of work that come together are invoked as if they came one after another."""
     work = "{distribution: mixture, of: [{weight: 1, value: 1s}, {weight: 1, value: 2s}]}"
     result = run(f"""
 kinsim: 1
@@ -233,6 +233,32 @@ def test_rule_3_one_that_times_out_lasts_exactly_the_timeout(run):
     assert list(invocations.end_s - invocations.start_s) == [5] * len(invocations)
 
 
+def test_rule_3_a_total_is_rounded_half_up(run):
+    """100,000.5 us become 100,001; half to even would give 100,000."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 1}}
+stream: {shard_count: 1}
+function: {duration: {fixed: 100ms, per_record: 0.5us}}
+run: {duration: 1h}
+""")
+    assert result["duration_s"]["max"] == 0.100001
+
+
+def test_rule_3_a_records_own_work_is_rounded_when_it_is_drawn(run):
+    """Ten records of 0.6 us are 10 us of work, not 6."""
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 10}, work: 0.6us}
+stream: {shard_count: 1}
+function: {duration: {fixed: 100ms}}
+run: {duration: 1h}
+""")
+    assert result["duration_s"]["max"] == 0.100010
+
+
 def test_rule_4_a_bucket_starts_full_and_a_group_is_admitted_record_by_record(run):
     """1,500 records at once: 1,000 fit, the rest is rejected and takes nothing from the next second."""
     result = run("""
@@ -342,6 +368,29 @@ run: {duration: 2h, seed: SEED}
     assert second == approx([phase + 10 * np.ceil((3_604.5 - phase) / 10) for phase in first], abs=1e-6)
     assert len(set(first.tolist()) & set(starts("random", 2)[:, 0].tolist())) < 5
     assert starts("aligned", 1).tolist() == [[0, 3_610]] * 50
+
+
+def test_rule_6_the_phase_of_the_polls_is_drawn_per_shard(run):
+    """Of 400 shards each looks at the record of its own at its own time within the second, evenly spread.
+
+    A shard's first batch starts at its first poll after 10 s.  The mean of 400 uniform phases has a standard error of
+    14 ms: false-alarm rate 0.3 % for 3 of them.
+    """
+    result = run("""
+kinsim: 1
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, first: 10s, size: 400}, partition_keys: even}
+stream: {shard_count: 400}
+event_source_mapping: {poll_interval: 1s, poll_phase: random}
+function: {duration: 1ms}
+run: {duration: 1m}
+""")
+    waits = result.invocations.start_s.to_numpy() - 10
+    assert len(waits) == 400
+    assert len(set(waits.tolist())) > 390
+    assert 0 <= waits.min() < 0.05
+    assert 0.95 < waits.max() < 1
+    assert abs(waits.mean() - 0.5) < 3 * 0.0145
 
 
 def test_rule_7_a_batching_window_is_not_simulated_yet_and_refused_by_name(refused):
@@ -629,81 +678,6 @@ run: {duration: 30m, seed: 5}
         + amount["in_flight_records"]
         + amount["waiting_records"]
     )
-
-
-def test_rule_3_a_total_is_rounded_half_up(run):
-    """100,000.5 us become 100,001; half to even would give 100,000."""
-    result = run("""
-kinsim: 1
-profile: ideal
-workload: {arrivals: {model: bursts, every: 1h, size: 1}}
-stream: {shard_count: 1}
-function: {duration: {fixed: 100ms, per_record: 0.5us}}
-run: {duration: 1h}
-""")
-    assert result["duration_s"]["max"] == 0.100001
-
-
-def test_rule_3_a_records_own_work_is_rounded_when_it_is_drawn(run):
-    """Ten records of 0.6 us are 10 us of work, not 6."""
-    result = run("""
-kinsim: 1
-profile: ideal
-workload: {arrivals: {model: bursts, every: 1h, size: 10}, work: 0.6us}
-stream: {shard_count: 1}
-function: {duration: {fixed: 100ms}}
-run: {duration: 1h}
-""")
-    assert result["duration_s"]["max"] == 0.100010
-
-
-def test_rule_6_the_phase_of_the_polls_is_drawn_per_shard(run):
-    """Of 400 shards each looks at the record of its own at its own time within the second, evenly spread.
-
-    A shard's first batch starts at its first poll after 10 s.  The mean of 400 uniform phases has a standard error of
-    14 ms: false-alarm rate 0.3 % for 3 of them.
-    """
-    result = run("""
-kinsim: 1
-profile: ideal
-workload: {arrivals: {model: bursts, every: 1h, first: 10s, size: 400}, partition_keys: even}
-stream: {shard_count: 400}
-event_source_mapping: {poll_interval: 1s, poll_phase: random}
-function: {duration: 1ms}
-run: {duration: 1m}
-""")
-    waits = result.invocations.start_s.to_numpy() - 10
-    assert len(waits) == 400
-    assert len(set(waits.tolist())) > 390
-    assert 0 <= waits.min() < 0.05
-    assert 0.95 < waits.max() < 1
-    assert abs(waits.mean() - 0.5) < 3 * 0.0145
-
-
-def test_rule_10_percentiles_are_exact_up_to_a_million_samples(run):
-    """A record a millisecond for 1,000 s, batches of 10,000 that take 10.007 s, hence waits that all differ.
-
-    The first record goes alone at 0; then each batch finds the next 10,000 waiting.
-    """
-    result = run(
-        """
-kinsim: 1
-profile: ideal
-workload: {arrivals: {model: constant, rate: 1_000/s}}
-stream: {shard_count: 1}
-event_source_mapping: {batch_size: 10_000}
-function: {duration: 10_007ms}
-run: {duration: 1_000s, until: drained}
-""",
-        keep=(),
-    )
-    record = np.arange(1, 1_000_000)
-    batch = 1 + (record - 1) // 10_000
-    waits = np.concatenate([[0.0], 10.007 * batch - record / 1_000])
-    assert result["queue_wait_s"]["count"] == waits.size
-    for percent in (50, 90, 95, 99, 99.9):
-        assert result["queue_wait_s"][f"p{percent:g}"] == approx(np.percentile(waits, percent), abs=1e-6)
-    assert not any("histogram" in note for note in result.summary()["findings"]["notes"])
 
 
 def test_rule_18_what_a_producer_still_holds_at_the_end_is_counted_there(run):

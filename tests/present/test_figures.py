@@ -105,10 +105,32 @@ def test_age_that_never_recovers(make):
 
 
 def test_age_below_the_limit(make):
-    assert (
-        figures.words(make["iterator_age"](peak=250.0)).title
-        == "IteratorAge stays below 5 min: its worst minute reaches 4.58 min"
-    )
+    title = figures.words(make["iterator_age"](peak=150.0)).title
+    assert title == "IteratorAge stays below 5 min: its worst minute reaches 3.67 min"
+
+
+@pytest.mark.parametrize(
+    ("worst", "said"),
+    [
+        ((290.0, 270.0, 310.0), "IteratorAge may exceed 5 min: the worst minute of a run reaches 4.83 min on average"),
+        ((310.0, 290.0, 330.0), "IteratorAge may exceed 5 min: the worst minute of a run reaches 5.17 min on average"),
+        ((320.0, 310.0, 330.0), "IteratorAge exceeds 5 min: the worst minute of a run reaches 5.33 min on average"),
+        ((290.0, None, None), "IteratorAge stays below 5 min: its worst minute reaches 4.83 min"),
+    ],
+)
+def test_age_below_the_limit_in_each_minutes_mean_and_not_in_each_run(make, worst, said):
+    """Runs have their worst minute at different times: the mean of each minute stays below the mean of the maxima."""
+    data = make["iterator_age"](peak=150.0)
+    value, low, high = worst
+    data.notes["worst"] |= {"value": value, "ci_low": low, "ci_high": high}
+    assert data.notes["above"] is None
+    assert figures.words(data).title == said
+
+
+def test_age_that_still_grows_at_the_end_has_no_peak(make):
+    data = make["iterator_age"](slo=None)
+    data.notes["worst"] |= {"value": 984.0, "at_s": data.notes["end_s"] - 60.0}
+    assert figures.words(data).title == "IteratorAge reaches 16.4 min at the end of the run"
 
 
 def test_age_without_slo_or_invocations(footer, make):
@@ -165,7 +187,8 @@ def test_map_of_many_shards_for_a_month_stays_small(footer, tmp_path, make):
 def test_shards_mark_the_smallest_sufficient(footer, make):
     data = make["age_against_shards"]()
     assert data.notes["sufficient"] == {"": 4}
-    assert figures.words(data).title == "4 shards hold p99 of end-to-end latency at 37.9 s (limit 60 s)"
+    title = figures.words(data).title
+    assert title == "4 shards hold p99 of end-to-end latency at 37.9 s; with 2 it is 87.1 s (limit 60 s)"
     said = texts(figures.render(data, footer))
     assert "smallest sufficient: 4" in said
     assert "≥ 2 by bytes" in said

@@ -90,7 +90,7 @@ def test_a_table_that_was_not_kept(folder, tmp_path):
 
 
 def test_no_such_folder(tmp_path):
-    with pytest.raises(ks.ResultError, match="no such file"):
+    with pytest.raises(ks.ResultError, match="no such folder"):
         ks.Result.load(tmp_path / "nowhere")
 
 

@@ -15,7 +15,9 @@ from kinsim.present.options import examples
     help="What to start from.",
 )  # fmt: skip
 def command(folder: str, template: str) -> None:
-    """Write a commented scenario, a sweep and the schemas for editors into DIR (default: here).
+    """Write a commented scenario and its schema for editors into DIR (default: here).
+
+    With --template sweep also a sweep of it.
 
     Nothing that is there is overwritten.
     """

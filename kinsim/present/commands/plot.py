@@ -46,7 +46,7 @@ def command(
     """
     verbose(ctx, loud)
     from kinsim.present.figures import stored
-    from kinsim.present.run_folder import writable
+    from kinsim.present.run_folder import find_result, writable
 
     folder = find_result(Path(result))
     data, footer = stored.load(folder / "figures")
@@ -54,27 +54,6 @@ def command(
     with writable(target):
         written = stored.draw(chosen(data, names), footer, target, formats, size)
     write_result("\n".join(str(path) for path in written))
-
-
-def find_result(path: Path) -> Path:
-    """The folder of a result: *path* itself, or the only result below it."""
-    from kinsim.errors import ResultError
-    from kinsim.present.run_folder import MANIFEST
-
-    if (path / MANIFEST).is_file():
-        return path
-    if path.name == MANIFEST or path.is_file():
-        return find_result(path.parent)
-    if not path.is_dir():
-        raise ResultError(f"{path}: there is no such folder; `kinsim run` names the one it writes")
-    below = sorted({found.parent for depth in ("*", "*/*") for found in path.glob(f"{depth}/{MANIFEST}")})
-    below = [found for found in below if not found.name.startswith(".")]
-    if not below:
-        raise ResultError(f"{path}: holds no result of kinsim's; name a folder with a {MANIFEST}")
-    if len(below) > 1:
-        shown = "\n".join(f"  {found}" for found in below[:10])
-        raise ResultError(f"{path}: holds {len(below)} results; name one of them:\n{shown}")
-    return below[0]
 
 
 def chosen(data: list[FigureData], names: tuple[str, ...]) -> list[FigureData]:

@@ -197,6 +197,8 @@ def _report(folder: Path, ready: bool, *, as_json: bool, no_fail: bool, quiet: b
         try:
             print_run(summary)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if not ready:
+                raise  # it was written a moment ago: the fault is kinsim's
             where = folder / "summary.json"
             raise ResultError(f"{where}: was changed ({error}); compute it again with --fresh") from error
     if not quiet:

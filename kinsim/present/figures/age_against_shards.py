@@ -97,7 +97,8 @@ def _finding(data: FigureData) -> str:
         return f"{prefix}no shard count tried holds {_metric(notes)} below {bound}: {high} give {show(-1)}"
     at = int(np.flatnonzero(shards[mine] == best)[0])
     plural = "shards hold" if best != 1 else "shard holds"
-    return f"{prefix}{best} {plural} {_metric(notes)} at {show(at)} (limit {bound}){_other_slos(notes, first)}"
+    fewer = f"; with {int(shards[mine][at - 1])} it is {show(at - 1)}" if at else ""
+    return f"{prefix}{best} {plural} {_metric(notes)} at {show(at)}{fewer} (limit {bound}){_other_slos(notes, first)}"
 
 
 def _other_slos(notes: dict[str, Any], series: str) -> str:
@@ -274,7 +275,7 @@ def _mark_sufficient(ax: Axes, data: FigureData) -> None:
     low, high = ax.get_xlim()
     if notes["present"] is not None and notes["present"] not in (best, whole) and low <= notes["present"] <= high:
         ax.annotate(
-            "base", (notes["present"], 0), xycoords=("data", "axes fraction"), xytext=(0, 6),
+            "base scenario", (notes["present"], 0), xycoords=("data", "axes fraction"), xytext=(0, 6),
             textcoords="offset points", ha="center", color=GREY, fontsize="small", zorder=6, bbox=HALO,
             arrowprops={"arrowstyle": "-|>", "color": GREY, "lw": 0.8},
         )  # fmt: skip

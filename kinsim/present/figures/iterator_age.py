@@ -25,6 +25,8 @@ def words(data: FigureData) -> Words:
     """The finding, what is drawn, and both for those who cannot see it."""
     notes = data.notes
     subtitle = f"IteratorAge, maximum over shards in each {period(notes['bin_s'])}"
+    if np.isfinite(data.columns["iterator_age_s_ci_low"]).any():
+        subtitle += ", mean of the runs (dot: mean of each run's worst)"
     if "oldest_waiting_s" in data.columns:
         subtitle += ", and age of the oldest record waiting (filled)"
     if notes["heavy"] and len(notes["heavy"]) <= _MOST_SHADED:
@@ -43,11 +45,18 @@ def _finding(notes: dict[str, Any]) -> str:
     if notes["expired_records"]:
         reach = f"IteratorAge reaches {peak} of {quantity(notes['retention_s'], 's')} retention"
         return f"{reach}: {digits(notes['expired_records'])} records expire unread"
+    grows = worst["at_s"] + 2 * notes["bin_s"] >= notes["end_s"] > 4 * notes["bin_s"]
+    if limit is None and grows:
+        return f"IteratorAge reaches {peak} at the end of the run"
     if limit is None:
         when = f", {quantity(worst['at_s'], 's')} into the run" if worst["at_s"] else ""
         return f"IteratorAge peaks at {peak}{when}"
     bound = quantity(limit["limit_s"], "s")
     above = notes["above"]
+    highest = max(worst["value"], worst["ci_high"] or 0.0)
+    if above is None and highest > limit["limit_s"]:
+        verb = "exceeds" if (worst["ci_low"] or worst["value"]) > limit["limit_s"] else "may exceed"
+        return f"IteratorAge {verb} {bound}: the worst minute of a run reaches {peak} on average"
     if above is None:
         return f"IteratorAge stays below {bound}: its worst minute reaches {peak}"
     if worst["value"] <= limit["limit_s"]:

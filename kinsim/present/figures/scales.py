@@ -92,7 +92,7 @@ def age_axis(ax: Axes, values: NDArray[np.float64], *, also: list[float], label:
     ax.yaxis.set_major_formatter(FixedFormatter([text for _, text in inside]))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.set_ylabel(label)
+    ax.set_ylabel(f"{label} (log scale)")
 
 
 def amount_axis(ax: Axes, top: float, label: str) -> None:
