@@ -29,6 +29,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9](?:_?[0-9])*|[0-9](?:_?[0-9])*(?:\.(?:[0-9]
 _INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
 _NAN = {".nan", ".NaN", ".NAN"}
 _CORE = "tag:yaml.org,2002:"
+_NESTING = "exceeded maximum nesting depth"
 MOST_DIGITS = 400
 
 
@@ -87,10 +88,17 @@ def read_tree(text: str, file: str = "<text>", kind: str = "file") -> Tree:
     source = Source(file, text, kind)
     if len(text) > limits.YAML_BYTES:
         raise ConfigError(Problem(file=file, message=_too_large(len(text)), help="put large data into a trace file"))
+    return _parsed(source, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _parsed(source: Source, loader: Any) -> Tree:
     builder = _Builder(source)
     try:
-        root = builder.build(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        root = builder.build(yaml.parse(source.text, Loader=loader))
     except yaml.MarkedYAMLError as error:
+        if _NESTING in str(error.problem) and loader is not yaml.SafeLoader:
+            # Some versions of libyaml give up on text that stands far beyond the place of our own limit.
+            return _parsed(source, yaml.SafeLoader)
         raise ConfigError([*builder.problems, _syntax_problem(error, source)]) from None
     except yaml.reader.ReaderError as error:
         raise ConfigError(_reader_problem(error, source)) from None
