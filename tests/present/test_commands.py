@@ -454,29 +454,51 @@ def test_plot_of_one_among_many(fails, work, run_folder, sweep_folder):
 # -- interruption and examples
 
 
-def test_ctrl_c_leaves_no_half_written_folder(work, tmp_path):
-    command = [sys.executable, "-m", "kinsim", "run", str(work / "hello.yaml"), "-o", str(tmp_path / "out")]
-    command += ["--set", "run.duration=100d", "--progress", "json"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-    assert process.stderr is not None
+def heed_signals():
+    """Undo what whoever started the tests may have told them to ignore, as nohup does; processes inherit it."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
+@pytest.fixture
+def started():
+    """Starts `kinsim` with arguments as a process of its own, which does not outlive the test."""
+    processes = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kinsim", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=heed_signals,
+        )  # fmt: skip
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_and_being_told_to_end_leave_no_half_written_folder(started, work, tmp_path, name):
+    out = tmp_path / "out"
+    process = started(
+        "run", str(work / "hello.yaml"), "-o", str(out), "--set", "run.duration=100d", "--progress", "json"
+    )
     assert "progress" in process.stderr.readline()  # it simulates now
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    process.send_signal(getattr(signal, name))
+    said, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert out == ""
+    assert said == ""
     assert "Traceback" not in err
     assert "interrupted" in err
-    assert not (tmp_path / "out").exists() or list((tmp_path / "out").rglob("*.*")) == []
+    assert not out.exists() or list(out.rglob("*.*")) == []
 
 
-def test_an_interrupted_sweep_says_how_to_go_on(work, tmp_path):
-    out = str(tmp_path / "out")
-    command = [sys.executable, "-m", "kinsim", "sweep", str(work / "few.yaml"), "-o", out, "--executor", "serial"]
-    long = [*command, "--set", "run.duration=6h", "--progress", "json", "--fresh"]
+def test_an_interrupted_sweep_says_how_to_go_on(started, work, tmp_path):
+    command = ["sweep", str(work / "few.yaml"), "-o", str(tmp_path / "out"), "--executor", "serial"]
+    process = started(*command, "--set", "run.duration=6h", "--progress", "json", "--fresh")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(long, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-    assert process.stderr is not None
     while '"done": 1' not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -539,22 +561,6 @@ def test_too_little_memory_is_no_fault(work, tmp_path, monkeypatch, capsys):
     assert main(["run", str(work / "hello.yaml"), "-o", str(tmp_path)]) == 2
     assert "not enough memory" in capsys.readouterr().err
     assert not (tmp_path / "log.txt").exists()
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_run_that_is_told_to_end_ends_like_ctrl_c(work, tmp_path, name):
-    command = [sys.executable, "-m", "kinsim", "run", str(work / "hello.yaml"), "-o", str(tmp_path / "out")]
-    command += ["--set", "run.duration=100d", "--progress", "json"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-    assert process.stderr is not None
-    assert "progress" in process.stderr.readline()
-    process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in err
-    assert "Traceback" not in err
-    assert not (tmp_path / "out").exists() or list((tmp_path / "out").rglob("*.*")) == []
 
 
 def test_a_closed_stdout_is_no_fault(work, tmp_path):
