@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from kinsim.system.function import (
     CALL_FAILS,
     CRASH,
     ERROR,
+    PARTIAL,
     SLOW,
     TIMEOUT,
     DurationParts,
@@ -41,7 +43,25 @@ class Run(NamedTuple):
     duration_us: int
     outcome: int
     hopeless: bool
-    """Whether no later attempt of the same batch can end otherwise."""
+    """Whether no later attempt of the same records can end otherwise."""
+    reported: int
+    """Records before the first that a partial response names; -1 without such a response."""
+
+
+class Struck(NamedTuple):
+    """What the faults do to one invocation."""
+
+    calls_fail: bool = False
+    factor: float = 1.0
+    hangs: bool = False
+    crashes: bool = False
+    fails: bool = False
+    for_ever: bool = False
+    reported: int = -1
+    """Records before the first that the function reports as failed."""
+
+
+NO_FAULT = Struck()
 
 
 class Draws:
@@ -107,10 +127,12 @@ class Invoker:
         self.was_reset = False
         self.alike = not (plan.cold_starts or plan.faults or plan.calls or self.cost.draws)
         """Whether an invocation's time depends on its records alone."""
+        self.poison: list[list[int]] = [[] for _ in plan.faults]
+        """For each fault the records of this shard that it strikes, those that have arrived, in order."""
         self._last: tuple[tuple[int, int, int, int], Run] | None = None
 
-    def invoke(self, now_us: int, batch: int, attempt: int, first: int, end: int) -> Run:
-        """The invocation of records *first* up to *end* that starts at *now_us*."""
+    def invoke(self, now_us: int, batch: int, tries: int, first: int, end: int) -> Run:
+        """The invocation of records *first* up to *end* that starts at *now_us*; the batch has had *tries* before."""
         cost, log = self.cost, self.log
         needs = (
             end - first,
@@ -121,14 +143,19 @@ class Invoker:
         if self.alike and self._last is not None and self._last[0] == needs:
             return self._last[1]
         before_us, inside_us = self._initialisation(now_us)
-        failing, factor, hangs, crashes, fails, for_ever = self._faults(now_us, batch, attempt)
+        struck = self._faults(now_us, batch, tries, first, end) if self.plan.faults else NO_FAULT
+        failing, factor = struck.calls_fail, struck.factor
         calls_us = log.amount("call_failing_us" if failing else "call_us", first, end) if self.plan.calls else 0
-        needed_us = self._needed_us(batch, attempt, needs, calls_us, failing, factor)
-        kind, duration_us = outcome(needed_us + inside_us, self.plan.timeout_us, hangs, crashes, fails)
+        needed_us = self._needed_us(batch, tries, needs, calls_us, failing, factor)
+        kind, duration_us = outcome(
+            needed_us + inside_us, self.plan.timeout_us, struck.hangs, struck.crashes, struck.fails,
+            struck.reported >= 0,
+        )  # fmt: skip
         self.was_reset = kind in (TIMEOUT, CRASH)
         self.last_end_us = now_us + self.plan.overhead_us + before_us + duration_us
         slow = factor == 1.0 and not failing and not cost.redraw and times_out(needed_us, self.plan.timeout_us)
-        run = Run(before_us, duration_us, kind, slow or for_ever)
+        reported = struck.reported if kind == PARTIAL else -1
+        run = Run(before_us, duration_us, kind, slow or (struck.for_ever and reported <= 0), reported)
         self._last = (needs, run)
         return run
 
@@ -147,24 +174,36 @@ class Invoker:
         self.created_us = now_us
         return init_phases(self.draws.cold_start_us(self.environments - 1), plan.init_limit_us)
 
-    def _faults(self, now_us: int, batch: int, attempt: int) -> tuple[bool, float, bool, bool, bool, bool]:
-        """Faults that strike this attempt: calls fail, slowness, hang, crash, error, and whether for ever."""
-        failing, factor, hangs, crashes, fails, for_ever = False, 1.0, False, False, False, False
+    def _faults(self, now_us: int, batch: int, tries: int, first: int, end: int) -> Struck:
+        """Faults that strike this invocation."""
+        failing, factor, hangs, crashes, fails, for_ever, reported = False, 1.0, False, False, False, False, -1
         for number, fault in enumerate(self.plan.faults):
-            u = uniform(self.fault_key, self.shard, batch, attempt, number) if fault.probability < 1.0 else 0.0
+            poisoned = self._poisoned(number, first, end) if fault.records else first
+            if poisoned >= end:
+                continue
+            u = uniform(self.fault_key, self.shard, batch, tries, number) if fault.probability < 1.0 else 0.0
             if not fault_strikes(now_us, fault.from_us, fault.to_us, fault.probability, u):
                 continue
             failing |= fault.kind == CALL_FAILS
             factor *= fault.factor if fault.kind == SLOW else 1.0
             hangs |= fault.kind == TIMEOUT
             crashes |= fault.kind == CRASH
-            fails |= fault.kind == ERROR
+            if fault.kind == ERROR and fault.records and self.plan.reports_items:
+                reported = poisoned - first if reported < 0 else min(reported, poisoned - first)
+            else:
+                fails |= fault.kind == ERROR
             ends_batch = fault.kind in (TIMEOUT, CRASH, ERROR)
             for_ever |= ends_batch and fault.to_us == OFF and fault.probability >= 1.0
-        return failing, factor, hangs, crashes, fails, for_ever
+        return Struck(failing, factor, hangs, crashes, fails, for_ever, reported)
+
+    def _poisoned(self, fault: int, first: int, end: int) -> int:
+        """First record from *first* on that a fault strikes, *end* if it comes before them all."""
+        records = self.poison[fault]
+        place = bisect_left(records, first)
+        return records[place] if place < len(records) else end
 
     def _needed_us(
-        self, batch: int, attempt: int, needs: tuple[int, int, int, int], calls_us: float, failing: bool, factor: float
+        self, batch: int, tries: int, needs: tuple[int, int, int, int], calls_us: float, failing: bool, factor: float
     ) -> int:
         """Time the run would take if nothing stopped it; *needs*: records, log events, bytes and work of their own."""
         cost, noise = self.cost, 1.0
@@ -172,7 +211,7 @@ class Invoker:
         whole_us, fixed_us, per_invocation_us = cost.whole_us, cost.fixed_us, cost.per_invocation_us
         for name in cost.draws:
             drawn = self.draws.of_batch(
-                "calls_failing" if name == "calls" and failing else name, batch, attempt if cost.redraw else 0
+                "calls_failing" if name == "calls" and failing else name, batch, tries if cost.redraw else 0
             )
             if name == "whole":
                 whole_us = drawn * 1e6

@@ -54,6 +54,8 @@ class PlannedFault:
     to_us: int
     probability: float
     factor: float
+    records: tuple[int, ...]
+    """Records that it strikes, by their number on the stream from 1; none: invocations, whatever they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,13 @@ class Plan:
     read_limit_per_s: int
     batch_size: int
     payload_limit: int
+    window_us: int
+    minimum_batch: int
+    maximum_retries: int
+    """OFF: without limit."""
+    maximum_age_us: int
+    bisects: bool
+    reports_items: bool
     poll_interval_us: int
     behind_interval_us: int
     random_phase: bool
@@ -111,6 +120,16 @@ class Plan:
     max_age_us: int
     cold_starts: bool
 
+    @property
+    def gathers(self) -> bool:
+        """Whether a batch may wait for more records."""
+        return self.window_us > 0 or self.minimum_batch > 1
+
+    @property
+    def keeps_for_ever(self) -> bool:
+        """Whether a batch that fails again and again is never given up."""
+        return self.retention_us == NO_LIMIT and self.maximum_age_us == NO_LIMIT and self.maximum_retries == OFF
+
 
 def plan(scenario: Scenario) -> Plan:
     """The plain numbers of *scenario*."""
@@ -128,6 +147,12 @@ def plan(scenario: Scenario) -> Plan:
         read_limit_per_s=int(read_limit),
         batch_size=mapping.batch_size,
         payload_limit=NO_LIMIT if mapping.payload_limit_bytes is None else mapping.payload_limit_bytes,
+        window_us=_us(mapping.maximum_batching_window_s),
+        minimum_batch=mapping.minimum_batch,
+        maximum_retries=OFF if mapping.maximum_retry_attempts is None else mapping.maximum_retry_attempts,
+        maximum_age_us=_us(mapping.maximum_record_age_s, NO_LIMIT),
+        bisects=mapping.bisect_batch_on_function_error,
+        reports_items=mapping.report_batch_item_failures,
         poll_interval_us=_us(mapping.poll_interval_s),
         behind_interval_us=1_000_000 // mapping.polls_per_second_behind,
         random_phase=mapping.poll_phase == "random",
@@ -141,7 +166,7 @@ def plan(scenario: Scenario) -> Plan:
         cost=_cost(function, int(scenario.profile_data.constant("mb_per_vcpu"))),
         calls=bool(function.calls),
         faults=tuple(
-            PlannedFault(FAULT[f.kind], _us(f.from_s), _us(f.to_s, OFF), f.probability, f.factor)
+            PlannedFault(FAULT[f.kind], _us(f.from_s), _us(f.to_s, OFF), f.probability, f.factor, tuple(f.records))
             for f in function.faults
         ),
         init_limit_us=_us(function.init_limit_s, OFF),

@@ -74,6 +74,12 @@ class Reader:
             return max(now_us, self.log.arrival_us(self.read) + self.plan.put_to_get_us)
         return max(now_us, self._due_us())
 
+    def fuller_at_us(self, now_us: int, end: int) -> int | None:
+        """When the mapping next sees more than it has read, up to record *end*; None if nothing tells yet."""
+        if self.plan.poll_interval_us == 0:
+            return self.log.arrival_us(end - 1) + self.plan.put_to_get_us if end <= self.log.end else None
+        return self.next_look_us(now_us) if self._polls_on(True) else None
+
     def rest_until(self, until_us: int, idle: bool) -> None:
         """Account for the calls before *until_us*, empty ones too; the log is complete up to then."""
         self.catch_up(until_us - 1, idle)

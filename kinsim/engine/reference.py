@@ -7,7 +7,8 @@ invocation ends, then polls and invocation starts, each by shard.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from bisect import insort
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits, plan
 from kinsim.engine.reader import Reader
 from kinsim.engine.shard_log import ShardLog
+from kinsim.engine.stream_numbers import StreamNumbers
 from kinsim.engine.tables import (
     INVOCATION,
     LOSS,
@@ -34,7 +36,14 @@ from kinsim.engine.tables import (
     Window,
     Writes,
 )
-from kinsim.system.event_source_mapping import backoff_us, batch_records
+from kinsim.system.event_source_mapping import (
+    after_failure,
+    backoff_us,
+    batch_records,
+    may_retry,
+    too_old_by,
+    window_ends_us,
+)
 from kinsim.system.partition_keys import hash_key_ranges
 from kinsim.system.stream import expired_by, expires_at
 
@@ -94,23 +103,32 @@ class Lane:
         "filled",
         "finished",
         "held",
-        "held_end",
         "idle",
         "invoker",
+        "last_end_us",
         "log",
-        "nothing_expires_before_us",
+        "nothing_lost_before_us",
+        "parts",
         "reader",
+        "running",
         "shard",
         "stuck",
+        "tries",
     )
 
-    def __init__(self, shard: int, door: Door, reader: Reader, invoker: Invoker, retention_us: int) -> None:
+    def __init__(self, shard: int, door: Door, reader: Reader, invoker: Invoker, keeps_us: int) -> None:
         self.shard, self.door, self.reader, self.invoker = shard, door, reader, invoker
         self.log = reader.log
-        self.nothing_expires_before_us = retention_us
+        self.nothing_lost_before_us = keeps_us
         self.batch = 0
         self.idle = True
-        self.held = self.held_end = 0
+        self.held = 0
+        self.parts: list[tuple[int, int]] = []
+        """What is left of the batch in hand, from record `held` on, last part first: its end and its retries so far."""
+        self.tries = 0
+        self.running: tuple[int, int, int, int] | None = None
+        """The invocation under way: end of its records, retries used, when it could start and when it did."""
+        self.last_end_us = 0
         self.filled: simpy.Event | None = None
         self.closed = self.finished = self.stuck = False
 
@@ -135,12 +153,15 @@ class Pipeline:
         self.losses: list[NDArray[np.int64]] = []
         self.writes: list[Writes] = []
         self.window_start_us = 0
-        self.last_end_us = 0
+        self.settled_us = 0
+        """When the last invocation ended or the last record was lost."""
         self.ranges = hash_key_ranges(self.plan.shard_count)
         self.lanes = [self._lane(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.slots = (
             simpy.Resource(self.clock, self.plan.concurrency) if self.plan.concurrency < len(self.lanes) else None
         )
+        poison = [record for fault in self.plan.faults for record in fault.records]
+        self.numbers = StreamNumbers(poison) if poison else None
 
     def _lane(self, scenario: Scenario, replication: int, shard: int) -> Lane:
         seed, planned = scenario.run.seed, self.plan
@@ -151,9 +172,8 @@ class Pipeline:
         jitter_key = address_key(seed, replication, Purpose.RETRY_JITTER)
         door = Door(shard, planned.limits, self.arrivals.retry_plans(), jitter_key)
         reader = Reader(shard, planned, ShardLog(), phase_us, self.polls)
-        return Lane(
-            shard, door, reader, Invoker(scenario, replication, shard, planned, reader.log), planned.retention_us
-        )
+        invoker = Invoker(scenario, replication, shard, planned, reader.log)
+        return Lane(shard, door, reader, invoker, min(planned.retention_us, planned.maximum_age_us))
 
     def run(self) -> None:
         """Run to the end of the scenario's duration, or until everything is settled."""
@@ -167,7 +187,7 @@ class Pipeline:
             while next_us != simpy.core.Infinity and not self._only_stuck():
                 clock.step()
                 next_us = clock.peek()
-            end_us = self.last_end_us or end_us
+            end_us = self.settled_us or end_us
         self.finish(int(end_us))
 
     def _only_stuck(self) -> bool:
@@ -186,14 +206,13 @@ class Pipeline:
             if start_us:
                 yield At(self.clock, start_us, ARRIVALS)
                 self.hand_over(start_us)
-            for lane, part in zip(self.lanes, splitter.split(rows), strict=True):
-                self.store(lane, part, end_us)
+            self.store_all(splitter.split(rows), end_us)
         while self.plan.drained:
             yield At(self.clock, end_us, ARRIVALS)
             self.hand_over(end_us)
             end_us += self.arrivals.window_us
+            self.store_all([Rows.empty(0)] * len(self.lanes), end_us)
             for lane in self.lanes:
-                self.store(lane, Rows.empty(0), end_us)
                 if lane.door.next_retry_us() is None and not lane.closed:
                     lane.closed = True
                     self.wake(lane)
@@ -201,7 +220,7 @@ class Pipeline:
                 return
 
     def consume(self, lane: Lane) -> Process:
-        """Process: read a shard, form a batch, invoke until it succeeds or is lost, move on."""
+        """Process: read a shard, form a batch, work it off, move on."""
         clock, planned, reader, shard = self.clock, self.plan, lane.reader, lane.shard
         while True:
             now_us = clock.now_us
@@ -218,34 +237,57 @@ class Pipeline:
                     lane.filled = clock.event()
                     yield lane.filled
                 continue
+            if planned.gathers and (look_us := self.look_again_us(lane, now_us)) != now_us:
+                yield from self.gather(lane, look_us)
+                continue
             if not self.form_batch(lane, now_us):
                 continue
             lane.idle = False
-            ready_us, attempt = now_us, 0
-            while lane.held < lane.held_end:
-                slot = None
-                if self.slots is not None:
-                    slot = yield from self.acquire(lane, self.slots)
-                    if not self.still_there(lane, clock.now_us, attempt):
-                        self.slots.release(slot)
-                        break
-                run = lane.invoker.invoke(clock.now_us, lane.batch, attempt, lane.held, lane.held_end)
-                start_us = clock.now_us
-                yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
-                if slot is not None:
-                    self.slots.release(slot)  # type: ignore[union-attr]
-                self.record(lane, attempt, ready_us, start_us, run)
-                if run.outcome == Outcome.OK:
-                    break
-                attempt += 1
-                lane.stuck = run.hopeless and planned.retention_us == NO_LIMIT
-                ready_us = clock.now_us + self.wait_us(planned.retry_waits, shard, lane.batch, attempt, 0)
-                yield At(clock, ready_us, STARTS + shard)
-                self.drop_expired_members(lane, clock.now_us)
+            yield from self.work_off(lane)
             if not reader.eager:
                 reader.catch_up(clock.now_us - 1, False)
             lane.idle, lane.stuck = True, False
-            lane.batch += 1
+            lane.batch, lane.tries = lane.batch + 1, 0
+
+    def work_off(self, lane: Lane) -> Process:
+        """Invoke until every part of the batch in hand has succeeded or is lost."""
+        clock, planned, shard = self.clock, self.plan, lane.shard
+        ready_us, failures = clock.now_us, 0
+        while lane.parts:
+            if lane.tries and not self.still_there(lane, clock.now_us):
+                continue
+            slot = None
+            if self.slots is not None:
+                slot = yield from self.acquire(lane, self.slots)
+                if not self.still_there(lane, clock.now_us):
+                    self.slots.release(slot)
+                    continue
+            part_end, attempt = lane.parts[-1]
+            run = lane.invoker.invoke(clock.now_us, lane.batch, lane.tries, lane.held, part_end)
+            start_us = clock.now_us
+            lane.running = part_end, attempt, ready_us, start_us
+            yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
+            lane.running = None
+            if slot is not None:
+                self.slots.release(slot)  # type: ignore[union-attr]
+            self.record(lane, part_end, attempt, ready_us, start_us, run)
+            lane.tries += 1
+            if run.outcome == Outcome.OK:
+                lane.parts.pop()
+                lane.held, ready_us, failures = part_end, clock.now_us, 0
+                continue
+            failures += 1
+            if not self.try_again(lane, run):
+                ready_us, failures = clock.now_us, 0
+                continue
+            ready_us = clock.now_us + self.wait_us(planned.retry_waits, lane, failures, 0)
+            yield At(clock, ready_us, STARTS + shard)
+
+    def gather(self, lane: Lane, look_us: int | None) -> Process:
+        """Wait for more records, until *look_us* or until others are stored."""
+        lane.filled = self.clock.event()
+        wakes = [lane.filled] if look_us is None else [lane.filled, At(self.clock, look_us, STARTS + lane.shard)]
+        yield simpy.AnyOf(self.clock, wakes)
 
     def acquire(
         self, lane: Lane, slots: simpy.Resource
@@ -256,7 +298,7 @@ class Pipeline:
         while self.plan.throttle_waits is not None and slots.count >= slots.capacity:
             throttled += 1
             self.throttles += (lane.shard, 0, self.clock.now_us)
-            wait_us = self.wait_us(self.plan.throttle_waits, lane.shard, lane.batch, throttled, 1)
+            wait_us = self.wait_us(self.plan.throttle_waits, lane, throttled, 1)
             yield At(self.clock, self.clock.now_us + wait_us, STARTS + lane.shard)
         request = slots.request()
         yield request
@@ -267,14 +309,21 @@ class Pipeline:
     def form_batch(self, lane: Lane, now_us: int) -> bool:
         """Drop what has expired and take the next batch; False if nothing is left of what was read."""
         planned, reader, log = self.plan, lane.reader, lane.log
-        if now_us >= lane.nothing_expires_before_us:
+        if now_us >= lane.nothing_lost_before_us:
             gone_us = expired_by(now_us, planned.retention_us, planned.trim_us)
+            old_us = too_old_by(now_us, planned.maximum_age_us)
             head_us = log.arrival_us(reader.head)
-            lane.nothing_expires_before_us = expires_at(head_us, planned.retention_us, planned.trim_us)
+            lane.nothing_lost_before_us = min(
+                expires_at(head_us, planned.retention_us, planned.trim_us), head_us + planned.maximum_age_us
+            )
             if head_us <= gone_us:
                 first, reader.head = reader.head, log.arrived_by(gone_us)
                 reader.read = max(reader.read, reader.head)
                 self.lose_expired(lane, first, reader.head)
+                return False
+            if head_us <= old_us:
+                first, reader.head = reader.head, min(reader.read, log.arrived_by(old_us))
+                self.lose(lane, first, reader.head, now_us, Loss.DISCARDED)
                 return False
         first = reader.head
         fits = batch_records(reader.read - first, planned.batch_size, planned.batch_size)
@@ -288,46 +337,88 @@ class Pipeline:
                 self.lose(lane, first, first + 1, now_us, Loss.TOO_LARGE)
                 return False
             fits = batch_records(reader.read - first, planned.batch_size, within)
-        lane.held, lane.held_end = first, first + fits
-        reader.head = lane.held_end
+        lane.held, reader.head = first, first + fits
+        lane.parts.append((reader.head, 0))
         return True
 
-    def still_there(self, lane: Lane, now_us: int, attempt: int) -> bool:
-        """Whether the batch in hand has members left after a wait for concurrency."""
-        self.drop_expired_members(lane, now_us)
-        return lane.held < lane.held_end
+    def look_again_us(self, lane: Lane, now_us: int) -> int | None:
+        """When to look whether a batch is full enough: *now_us* if it is, None if only new records tell (aws:E14)."""
+        planned, reader, log = self.plan, lane.reader, lane.log
+        first, buffered = reader.head, reader.read - reader.head
+        limit, payload_end = planned.payload_limit, log.end
+        if limit != NO_LIMIT:
+            payload_end = log.within("payload_bytes", first, limit)
+        full = buffered >= planned.batch_size or payload_end < reader.read
+        if full or (planned.window_us == 0 and buffered >= planned.minimum_batch):
+            return now_us
+        ends_us = NO_LIMIT
+        if buffered >= planned.minimum_batch or lane.closed:
+            ends_us = max(now_us, window_ends_us(log.arrival_us(first), lane.last_end_us, planned.window_us))
+        wanted = first + (planned.batch_size if planned.window_us else planned.minimum_batch)
+        if payload_end < log.end:
+            wanted = min(wanted, payload_end + 1)
+        fuller_us = reader.fuller_at_us(now_us, wanted)
+        look_us = min(ends_us, NO_LIMIT if fuller_us is None else fuller_us)
+        return None if look_us == NO_LIMIT else look_us
 
-    def drop_expired_members(self, lane: Lane, now_us: int) -> None:
-        """Members of the batch in hand that have expired are lost before it is tried (aws:T5)."""
-        planned = self.plan
-        if now_us < lane.nothing_expires_before_us:
-            return
+    def still_there(self, lane: Lane, now_us: int) -> bool:
+        """Whether the next part of the batch in hand has members left; those lost meanwhile are dropped (aws:T5)."""
+        if now_us < lane.nothing_lost_before_us:
+            return True
+        planned, part_end = self.plan, lane.parts[-1][0]
         gone_us = expired_by(now_us, planned.retention_us, planned.trim_us)
-        if lane.log.arrival_us(lane.held) <= gone_us:
-            first, lane.held = lane.held, min(lane.held_end, lane.log.arrived_by(gone_us))
-            self.lose(lane, first, lane.held, now_us, Loss.EXPIRED)
+        old_us = too_old_by(now_us, planned.maximum_age_us)
+        for limit_us, cause in ((gone_us, Loss.EXPIRED), (old_us, Loss.DISCARDED)):
+            if lane.held < part_end and lane.log.arrival_us(lane.held) <= limit_us:
+                first, lane.held = lane.held, min(part_end, lane.log.arrived_by(limit_us))
+                self.lose(lane, first, lane.held, now_us, cause)
+        if lane.held == part_end:
+            lane.parts.pop()
+            return False
+        return True
 
-    def wait_us(self, waits: Waits | None, shard: int, batch: int, retry: int, kind: int) -> int:
-        """Back-off before retry number *retry* of a batch; *kind* 0 after a failure, 1 after a throttle."""
+    def try_again(self, lane: Lane, run: Run) -> bool:
+        """Make the parts that are left after a run that failed; False if it was the last try and they are given up."""
+        planned = self.plan
+        part_end, attempt = lane.parts.pop()
+        records = part_end - lane.held
+        done, first, next_attempt = after_failure(records, run.reported, attempt, planned.bisects)
+        lane.held += done
+        if not may_retry(next_attempt, planned.maximum_retries):
+            self.lose(lane, lane.held, part_end, self.clock.now_us, Loss.DISCARDED)
+            lane.held = part_end
+            return False
+        if lane.held + first < part_end:
+            lane.parts.append((part_end, next_attempt))
+        lane.parts.append((lane.held + first, next_attempt))
+        lane.stuck = run.hopeless and planned.keeps_for_ever and not (planned.bisects and records > 1)
+        return True
+
+    def wait_us(self, waits: Waits | None, lane: Lane, retry: int, kind: int) -> int:
+        """Back-off before retry number *retry*; *kind* 0 after a failure, 1 after a throttle."""
         if waits is None:
             return 0
-        u = uniform(self.backoff_key, shard, batch, retry, kind) if waits.jitter else 0.0
+        address = lane.tries if kind == 0 else retry
+        u = uniform(self.backoff_key, lane.shard, lane.batch, address, kind) if waits.jitter else 0.0
         return backoff_us(retry, waits.base_us, waits.factor, waits.cap_us, waits.jitter, u)
 
     # -- tables ----------------------------------------------------------------------------------------------
 
-    def record(self, lane: Lane, attempt: int, ready_us: int, start_us: int, run: Run) -> None:
+    def record(self, lane: Lane, part_end: int, attempt: int, ready_us: int, start_us: int, run: Run) -> None:
         """One row of the table INVOCATION."""
         end_us = self.clock.now_us
-        self.last_end_us = end_us
+        self.settled_us = lane.last_end_us = end_us
+        records = part_end - lane.held
+        done = records if run.outcome == Outcome.OK else max(run.reported, 0)
         self.invocations += (
-            lane.shard, 0, lane.batch, lane.held, lane.held_end - lane.held, 0, 0, attempt, ready_us, start_us, end_us,
+            lane.shard, 0, lane.batch, lane.held, records, 0, 0, attempt, lane.tries, done, ready_us, start_us, end_us,
             run.init_us, run.duration_us, run.outcome, 0, 0,
         )  # fmt: skip
 
     def lose(self, lane: Lane, first: int, end: int, time_us: int, cause: Loss) -> None:
         """One row of the table LOSS."""
         events = lane.log.amount("log_events", first, end)
+        self.settled_us = max(self.settled_us, time_us)
         self.losses.append(np.array([[lane.shard, time_us, first, end - first, events, cause]], np.int64))
 
     def lose_expired(self, lane: Lane, first: int, end: int) -> None:
@@ -338,6 +429,7 @@ class Pipeline:
         starts = np.flatnonzero(np.concatenate(([True], second[1:] != second[:-1])))
         planned = self.plan
         time_us = [expires_at(int(t), planned.retention_us, planned.trim_us) for t in pieces.time_us[starts]]
+        self.settled_us = max(self.settled_us, time_us[-1])
         self.losses.append(
             np.column_stack(
                 [
@@ -351,13 +443,26 @@ class Pipeline:
             )
         )
 
-    def store(self, lane: Lane, rows: Rows, until_us: int) -> None:
-        """Offer *rows* to a shard; what it accepts is stored and wakes the shard's process."""
-        stored, account = lane.door.offer(rows, until_us)
-        self.writes += account
-        if len(stored):
-            lane.log.append(stored)
-            self.wake(lane)
+    def store_all(self, parts: Sequence[Rows], until_us: int) -> None:
+        """Offer the records of a window to their shards; what they accept is stored and wakes their processes."""
+        stored = []
+        for lane, rows in zip(self.lanes, parts, strict=True):
+            accepted, account = lane.door.offer(rows, until_us)
+            self.writes += account
+            if len(accepted):
+                stored.append((lane.shard, lane.log.end, accepted))
+                lane.log.append(accepted)
+                self.wake(lane)
+        if self.numbers is not None:
+            self.mark_poison(self.numbers.find(stored))
+
+    def mark_poison(self, found: list[tuple[int, int, int]]) -> None:
+        """Tell the invokers which of the records that have just been stored a fault strikes."""
+        for record, shard, place in found:
+            poison = self.lanes[shard].invoker.poison
+            for number, fault in enumerate(self.plan.faults):
+                if record in fault.records:
+                    insort(poison[number], place)
 
     def wake(self, lane: Lane) -> None:
         """Let a shard's process look again."""
@@ -414,16 +519,35 @@ class Pipeline:
             stuck_shards=tuple(lane.shard for lane in self.lanes if lane.stuck),
         )
         for lane in self.lanes:
+            self._put_back(lane)
             self._settle_expired(lane, end_us)
             reader, shard = lane.reader, lane.shard
             final.accepted[shard] = lane.log.end
             final.taken[shard] = reader.head
             final.waiting[shard] = lane.log.end - reader.head
-            final.in_flight[shard] = 0 if lane.idle else lane.held_end - lane.held
+            final.in_flight[shard] = lane.parts[0][0] - lane.held if lane.parts else 0
             if reader.head < lane.log.end:
                 final.oldest_waiting_us[shard] = lane.log.arrival_us(reader.head)
         self.hand_over(max(end_us, self.window_start_us))
+        final.under_way = self._under_way()
         self.sink.finish(final)
+
+    def _put_back(self, lane: Lane) -> None:
+        """A batch that was formed and never invoked is waiting, as before."""
+        if lane.parts and lane.running is None and not lane.tries:
+            lane.reader.head = lane.held
+            lane.parts.clear()
+            lane.idle = True
+
+    def _under_way(self) -> NDArray[np.void]:
+        for lane in self.lanes:
+            if lane.running is not None:
+                part_end, attempt, ready_us, start_us = lane.running
+                self.invocations += (
+                    lane.shard, 0, lane.batch, lane.held, part_end - lane.held, 0, 0, attempt, lane.tries, 0, ready_us,
+                    start_us, 0, 0, 0, 0, 0, 0,
+                )  # fmt: skip
+        return self._invocations()
 
     def _settle_expired(self, lane: Lane, end_us: int) -> None:
         planned, reader = self.plan, lane.reader

@@ -128,6 +128,8 @@ INVOCATION = np.dtype(
             "bytes",
             "log_events",
             "attempt",
+            "tries",
+            "done",
             "ready_us",
             "start_us",
             "end_us",
@@ -141,8 +143,11 @@ INVOCATION = np.dtype(
 )
 """One row per invocation, in order of its end.
 
-``first`` counts a shard's records from 0 in arrival order; ``batch`` numbers the lane's batches,
-``attempt`` the tries of one batch, both from 0.  ``start_us`` is when the mapping sends the event;
+``first`` counts a shard's records from 0 in arrival order; ``batch`` numbers the lane's batches from 0.
+``tries`` is how many invocations the batch or a part of it has had before; ``attempt`` how many retries
+have been used up, of those that the mapping allows (a split uses none).  ``done`` records are processed
+by it: all, or those before the first that a partial response names, the others not.
+``start_us`` is when the mapping sends the event;
 ``end_us - start_us`` is dispatch overhead + ``init_us`` of a cold start + ``duration_us``.
 """
 
@@ -227,10 +232,10 @@ class Final:
     """The state at the end of a run."""
 
     end_us: int
-    """The horizon: the run's duration, or the last end when the run was drained."""
+    """The horizon: the run's duration, or the last end (or loss) when the run was drained."""
     shards: list[Shard]
     accepted: dict[int, int] = field(default_factory=dict)
-    """Records stored, per shard; likewise the next three."""
+    """Records stored, per shard; likewise the next three.  What was taken and is not in flight is settled."""
     taken: dict[int, int] = field(default_factory=dict)
     waiting: dict[int, int] = field(default_factory=dict)
     in_flight: dict[int, int] = field(default_factory=dict)
@@ -238,6 +243,8 @@ class Final:
     """Records that wait in producers for a retry."""
     created: int = 0
     sampled_out: int = 0
+    under_way: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, INVOCATION))
+    """Invocations in progress: rows of INVOCATION whose ``end_us``, ``duration_us`` and ``done`` are 0."""
     stuck_shards: tuple[int, ...] = ()
     """Shards whose next batch can never succeed and that ended a drained run."""
     oldest_waiting_us: dict[int, int] = field(default_factory=dict)

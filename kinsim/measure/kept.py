@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import LOSS, Loss, Outcome, Shard
+from kinsim.engine.tables import LOSS, Loss, Shard
 from kinsim.measure.runs import Columns
 
 OUTCOMES = ("ok", "error", "timeout", "crash", "partial")
@@ -74,14 +74,14 @@ class KeptRecords:
 
     def add(self, table: Columns, losses: NDArray[np.void], logs: Mapping[int, ShardLog]) -> None:
         """Invocations that ended and records that were lost, in one window."""
-        names = ("shard", "first", "records", "attempt", "start_us", "end_us", "outcome")
-        for shard, first, records, attempt, start_us, end_us, outcome in zip(
+        names = ("shard", "first", "records", "tries", "start_us", "end_us", "done")
+        for shard, first, records, tries, start_us, end_us, done in zip(
             *(table[n].tolist() for n in names), strict=True
         ):
-            if attempt == 0:
+            if tries == 0:
                 self._begun.setdefault(shard, []).append((first, first + records, start_us))
-            if outcome == Outcome.OK:
-                self._settle(logs[shard], shard, first, first + records, end_us, "processed")
+            if done:
+                self._settle(logs[shard], shard, first, first + done, end_us, "processed")
         for row in losses:
             shard, time_us, first, records, _, cause = (int(row[name]) for name in LOSS.names or ())
             self._settle(logs[shard], shard, first, first + records, time_us, Loss(cause).name.lower())

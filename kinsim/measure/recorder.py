@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window
+from kinsim.engine.tables import INVOCATION, Final, Loss, Window
 from kinsim.errors import InternalError
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
 from kinsim.measure.levels import LOSE, SETTLE, TAKE
 from kinsim.measure.minutes import Count
 from kinsim.measure.reads import ReadSide
 from kinsim.measure.result import ReplicationResult
-from kinsim.measure.runs import Billing, Columns, RunSide, columns_of
+from kinsim.measure.runs import Billing, Columns, RunSide, columns_of, done_apart
 from kinsim.measure.stretches import MINUTE_US, SHARD_BITS, Int64, Stretches
 from kinsim.measure.timeline import FIRST, NEVER_US, RECORDS, SHARD, TIME, Timeline
 from kinsim.measure.wanted import Wanted
@@ -103,7 +103,6 @@ class Recorder:
         self._pointer = np.zeros(self.shards, np.int64)
         self._known = np.zeros(self.shards, np.int64)
         self._left_us = np.zeros(self.shards, np.int64)
-        self._settled_us = np.zeros(self.shards, np.int64)
         self._beyond_gap = np.zeros((7, 0), np.int64)
         self._retrying = np.zeros(self.shards, bool)
         self._held = _Held(self.shards)
@@ -179,14 +178,17 @@ class Recorder:
         return found
 
     def _fetch_records(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
-        """The records of first attempts, and of later ones that succeeded, while they can be read."""
-        first_try = table["attempt"] == 0
-        again = ~first_try & (table["outcome"] == Outcome.OK)
-        for which, lists in ((first_try, self._held.started), (again, self._held.retried)):
+        """The records of first tries, and those done by later ones or in part, while they can be read."""
+        first_try = table["tries"] == 0
+        apart = done_apart(table)
+        for which, records, lists in (
+            (first_try, table["records"], self._held.started),
+            (apart, table["done"], self._held.done_apart),
+        ):
             if not which.any():
                 continue
             shard, first = table["shard"][which], table["first"][which]
-            end = first + table["records"][which]
+            end = first + records[which]
             starts = np.flatnonzero(np.concatenate(([True], shard[1:] != shard[:-1])))
             lows, highs = np.minimum.reduceat(first, starts), np.maximum.reduceat(end, starts)
             for number, low, high in zip(shard[starts].tolist(), lows.tolist(), highs.tolist(), strict=True):
@@ -224,7 +226,7 @@ class Recorder:
         self.runs.add(
             table,
             _joined(held.started, ("log_events",), ("lag_us",)),
-            _joined(held.retried, ("log_events",), ("lag_us",)),
+            _joined(held.done_apart, ("log_events",), ("lag_us",)),
         )
         if held.throttles:
             throttles = np.concatenate(held.throttles)
@@ -246,7 +248,7 @@ class Recorder:
 
     def _order(self, table: Columns, losses: Int64, arrivals: list[list[Stretches]]) -> None:
         """Arrivals, removals from the backlog, ends of stays and invocations for the timeline."""
-        first_try = table["attempt"] == 0
+        first_try = table["tries"] == 0
         shard, first, records = (table[name][first_try] for name in ("shard", "first", "records"))
         taken = np.stack(
             [
@@ -255,16 +257,15 @@ class Recorder:
             ]
         )  # fmt: skip
         waiting = self._waited(losses, shard, first, records)
-        np.maximum.at(self._settled_us, losses[0][~waiting], losses[1][~waiting])
         lost = losses[:, waiting]
         removals = np.stack([lost[0], lost[1], np.full(lost.shape[1], LOSE), lost[2], lost[3], lost[5], lost[6]])
         removals = self._contiguous(np.concatenate([taken, removals, self._beyond_gap], axis=1))
-        done = table["outcome"] == Outcome.OK
+        done = table["done"] > 0
         at_once = table["end_us"][done] == table["start_us"][done]
         ends = np.where(at_once, TAKE, SETTLE)
         settles = np.concatenate(
             [
-                np.stack([table["end_us"][done], ends, table["records"][done]]),
+                np.stack([table["end_us"][done], ends, table["done"][done]]),
                 np.stack([losses[1], np.full(losses.shape[1], LOSE), losses[3]]),
             ],
             axis=1,
@@ -322,7 +323,8 @@ class Recorder:
         shard = table["shard"]
         if shard.size:
             last = np.flatnonzero(np.concatenate((shard[1:] != shard[:-1], [True])))
-            self._retrying[shard[last]] = table["outcome"][last] != Outcome.OK
+            settled = table["first"][last] + table["done"][last]
+            self._retrying[shard[last]] = settled < self._known[shard[last]]
         for number in np.flatnonzero(self._retrying).tolist():
             mine = losses[0] == number
             if mine.any() and int((losses[2][mine] + losses[3][mine]).max()) >= self._known[number]:
@@ -350,38 +352,19 @@ class Recorder:
     # -- the end
 
     def _take_in_flight(self, final: Final) -> None:
-        """First attempts under way at the end have taken their records.
-
-        The engine's tables end with what has ended, so their start is inferred: a shard's next batch
-        starts when the one before has ended and its own last record is there.
-        """
-        rows = []
-        for shard, taken in final.taken.items():
-            first = int(self._pointer[shard])
-            beyond = self._beyond_gap[FIRST][self._beyond_gap[SHARD] == shard]
-            taken = int(beyond[0]) if beyond.size else taken
-            if taken <= first:
-                continue
-            log = self.logs[shard]
-            last_us = log.arrival_us(taken - 1)
-            before = (self.runs.last_end_us, self._left_us, self._settled_us)
-            start_us = max(last_us, self.timeline.now_us, *(int(at_us[shard]) for at_us in before))
-            events = log.amount("log_events", first, taken)
-            rows.append(
-                (shard, 0, 0, first, taken - first, log.amount("data_bytes", first, taken), events, 0, start_us,
-                 start_us, NEVER_US, 0, 0, Outcome.ERROR, log.arrival_us(first), last_us)
-            )  # fmt: skip
-        if not rows:
+        """Invocations under way at the end: they run, and the first tries among them have taken their records."""
+        if not final.under_way.size:
             return
-        table = columns_of(np.array([tuple(map(int, row)) for row in rows], INVOCATION))
+        table = columns_of(final.under_way)
+        table["end_us"][:] = NEVER_US
+        first_try = table["tries"] == 0
+        columns = (table[name][first_try].tolist() for name in ("shard", "first", "records"))
         started = [
             _with_events(shard, self.logs[shard].pieces(first, first + records))
-            for shard, first, records in zip(
-                *(table[name].tolist() for name in ("shard", "first", "records")), strict=True
-            )
+            for shard, first, records in zip(*columns, strict=True)
         ]
         self._order(table, np.zeros((7, 0), np.int64), [])
-        self.runs.in_flight(table, Stretches.concatenate(started), final.end_us)
+        self.runs.under_way(table, _joined([started], ("log_events",), ("lag_us",)), final.end_us)
 
     def _check(self, final: Final) -> None:
         """Conservation, per shard and at the producer; a violation is an error of kinsim's."""
@@ -435,7 +418,7 @@ class _Held:
         self.throttles: list[NDArray[np.void]] = []
         self.arrivals: list[list[Stretches]] = [[] for _ in range(shards)]
         self.started: list[list[Stretches]] = [[] for _ in range(shards)]
-        self.retried: list[list[Stretches]] = [[] for _ in range(shards)]
+        self.done_apart: list[list[Stretches]] = [[] for _ in range(shards)]
 
 
 def _stretches(shard: int, pieces: Pieces, totals: dict[str, Int64], values: dict[str, Int64]) -> Stretches:

@@ -34,6 +34,11 @@ def columns_of(rows: NDArray[np.void]) -> dict[str, Int64]:
     return dict(zip(names, table, strict=True))
 
 
+def done_apart(table: Columns) -> NDArray[np.bool_]:
+    """Which invocations finished records that a first try did not finish all at once: retries and partial ones."""
+    return np.asarray((table["done"] > 0) & ((table["tries"] > 0) | (table["outcome"] != Outcome.OK)), np.bool_)
+
+
 @dataclass(frozen=True, slots=True)
 class Billing:
     """How an invocation's time is billed: quantum in microseconds (0: none) and whether initialisation counts."""
@@ -76,24 +81,25 @@ class RunSide:
         self.shard_age = np.full((shards, max(1, minutes * MINUTE_US // shard_period_us)), -1.0, np.float32)
         self._one_event_each = True
 
-    def add(self, table: Columns, started: Stretches, retried: Stretches) -> None:
-        """Take in invocations that ended, the records of the first attempts among them, and those of later
-        attempts that succeeded."""
+    def add(self, table: Columns, started: Stretches, apart: Stretches) -> None:
+        """Take in invocations that ended, the records of the first tries among them, and the records that later
+        tries or partial ones finished."""
         if not table["start_us"].size:
             return
         self._count(table)
         self._invocations(table)
-        outcome, attempt = table["outcome"], table["attempt"]
-        first = attempt == 0
-        self._records(_chosen(table, first), started, waits=True)
-        again = (outcome == Outcome.OK) & ~first
+        self._records(_chosen(table, table["tries"] == 0), started, waits=True)
+        again = done_apart(table)
         if again.any():
-            self._records(_chosen(table, again), retried, waits=False)
+            chosen = _chosen(table, again)
+            self._records({**chosen, "records": chosen["done"]}, apart, waits=False)
 
-    def in_flight(self, table: Columns, started: Stretches, end_us: int) -> None:
-        """First attempts under way when the run ends at *end_us*: their records have waited, nothing else."""
+    def under_way(self, table: Columns, started: Stretches, end_us: int) -> None:
+        """Invocations in progress when the run ends at *end_us*; records of first tries have waited, nothing else."""
         np.add.at(self.busy_us, table["shard"], end_us - table["start_us"])
-        self._records(table, started, waits=True)
+        first_try = table["tries"] == 0
+        if first_try.any():
+            self._records(_chosen(table, first_try), started, waits=True)
 
     def use_same_latency(self) -> None:
         """At the end: log events that came one a record and without delay have their record's sojourn."""
@@ -116,8 +122,8 @@ class RunSide:
         for name, flag in flags.items():
             if flag.any():
                 self.counts[name].add(shard[flag], one[flag], start_us[flag])
-        done = outcome == Outcome.OK
-        self.counts["processed_records"].add(shard[done], records[done], table["end_us"][done])
+        done = table["done"] > 0
+        self.counts["processed_records"].add(shard[done], table["done"][done], table["end_us"][done])
         busy = table["end_us"] - start_us
         self.busy_us += np.bincount(shard, busy, self.shards)
         np.maximum.at(self.last_end_us, shard, table["end_us"])
@@ -160,7 +166,7 @@ class RunSide:
             self.shard_age = np.concatenate([self.shard_age, wider], axis=1)
 
     def _records(self, table: Columns, rows: Stretches, *, waits: bool) -> None:
-        """Waits and sojourns of the records in first attempts (*waits*) or in later ones that succeeded."""
+        """Waits of the records in first tries (*waits*) and sojourns of those done at once; else sojourns alone."""
         key = (table["shard"] << SHARD_BITS) + table["first"]
         if (key[1:] < key[:-1]).any():
             order = np.argsort(key, kind="stable")
@@ -175,7 +181,7 @@ class RunSide:
         sums = BatchSums.of(parts, batch)
         if waits:
             self._sample("queue_wait_s", table["start_us"], parts, batch, sums, parts.count)
-        done = table["outcome"][batch] == Outcome.OK
+        done = table["done"][batch] == table["records"][batch]
         if not done.any():
             return
         if not done.all():

@@ -11,7 +11,7 @@ from kinsim.scenario.profiles import BUNDLED, Limit, Profile, first_with, load_p
 from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
-from kinsim.scenario.unbuilt import ADVICE, NOT_YET, UNBUILT, WITHOUT_EFFECT, is_off, places
+from kinsim.scenario.unbuilt import ADVICE, NOT_YET, OFF, UNBUILT, WITHOUT_EFFECT, is_off, places
 
 
 def check(document: Node, profile: Profile) -> list[Problem]:
@@ -101,7 +101,7 @@ def _limits(document: Node, profile: Profile) -> list[Problem]:
 def _outside(value: Any, limit: Limit, path: str) -> str:
     if value is None or value == "unlimited":
         return f"but the limit is {limit.high}"
-    if path in UNBUILT and is_off(path, value):
+    if path in OFF and is_off(path, value):
         return ""
     try:
         number, low, high = limit.parse(value), limit.parse(limit.low), limit.parse(limit.high)

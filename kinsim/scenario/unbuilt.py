@@ -48,19 +48,13 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "engine": _one_of("auto", "reference"),
     "run.initial_backlog": _nothing,
     "account.other_functions": _one_of(0),
-    "event_source_mapping.maximum_batching_window": _no_time,
     "event_source_mapping.parallelization_factor": _one_of(1),
     "event_source_mapping.starting_position": _one_of("TRIM_HORIZON"),
-    "event_source_mapping.maximum_retry_attempts": _one_of(-1),
-    "event_source_mapping.maximum_record_age": _one_of(-1),
-    "event_source_mapping.bisect_batch_on_function_error": _not_true,
-    "event_source_mapping.report_batch_item_failures": _not_true,
     "event_source_mapping.tumbling_window": _no_time,
     "event_source_mapping.filter": _whole,
     "event_source_mapping.on_failure_destination": _nothing,
     "event_source_mapping.enabled": lambda value: value is not False,
     "event_source_mapping.outages": _nothing,
-    "event_source_mapping.minimum_batch": _one_of(1),
     "stream.stream_mode": _one_of("PROVISIONED"),
     "stream.warm_throughput": _nothing,
     "stream.reshard": _nothing,
@@ -71,7 +65,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "function.provisioned_concurrency": _one_of(0),
     "function.rules": _nothing,
     "function.memory_used": _nothing,
-    "function.faults[].records": _nothing,
     "function.threads": _one_of(1),
     "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
     "producer.retry.mode": _one_of("none", "legacy", "backoff"),
@@ -93,7 +86,14 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
 }
 """Settings that change nothing yet, and the values besides the profile's that say no more than that."""
 
-OFF = UNBUILT
+OFF: dict[str, Callable[[Any], bool]] = {
+    **UNBUILT,
+    "event_source_mapping.maximum_batching_window": _no_time,
+    "event_source_mapping.maximum_retry_attempts": _one_of(-1),
+    "event_source_mapping.maximum_record_age": _one_of(-1),
+    "event_source_mapping.bisect_batch_on_function_error": _not_true,
+    "event_source_mapping.report_batch_item_failures": _not_true,
+}
 """The same test tells whether a feature that a profile lacks is used."""
 
 WORDS = {
@@ -107,11 +107,8 @@ WORDS = {
 """Words of the language; any other word is a mistake, reported as one."""
 
 ADVICE = {
-    "event_source_mapping.maximum_batching_window": "write 0s",
     "event_source_mapping.parallelization_factor": "write 1; more shards give more lanes too",
     "event_source_mapping.starting_position": "write TRIM_HORIZON",
-    "event_source_mapping.maximum_retry_attempts": "write -1: batches are retried until they expire",
-    "event_source_mapping.maximum_record_age": "write -1: records live as long as the stream keeps them",
     "stream.stream_mode": "write PROVISIONED and a shard_count",
     "producer.model": "use direct, sdk or cloudwatch_logs",
     "producer.retry.mode": "use none, legacy or backoff (with base, cap, jitter and max_attempts)",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from kinsim.errors import SettingError
 from kinsim.rule import rule
 from kinsim.units import Count, Duration, Fraction, OptionalSize, Settings, SignedCount, SignedDuration, Size
 
@@ -123,6 +124,16 @@ class EventSourceMapping(Settings):
         ge=0,
     )
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.minimum_batch > self.batch_size:
+            raise SettingError(
+                f"minimum_batch is {self.minimum_batch}, above batch_size {self.batch_size}: no batch would ever form",
+                help="write at most batch_size",
+                at=("minimum_batch",),
+            )
+        return self
+
 
 @rule
 def poll_at_or_after(time_us: int, phase_us: int, interval_us: int) -> int:
@@ -171,6 +182,61 @@ def batch_records(available: int, batch_size: int, payload_records: int) -> int:
     (92, 30)
     """
     return min(available, batch_size, payload_records)
+
+
+@rule
+def window_ends_us(first_arrival_us: int, previous_end_us: int, window_us: int) -> int:
+    """When a batching window is over: it opens with its first record, or with the end of the last run (aws:E14).
+
+    >>> window_ends_us(10, 0, 5), window_ends_us(10, 12, 5)
+    (15, 17)
+    """
+    return max(first_arrival_us, previous_end_us) + window_us
+
+
+@rule
+def too_old_by(now_us: int, maximum_record_age_us: int) -> int:
+    """Records that arrived then or before have reached the maximum record age (aws:E5).
+
+    >>> too_old_by(100_000_000, 60_000_000)
+    40000000
+    """
+    return now_us - maximum_record_age_us
+
+
+@rule
+def may_retry(attempt: int, maximum_retry_attempts: int) -> bool:
+    """Whether try number *attempt* (0: the first) is allowed; -1: always (aws:E4, E27).
+
+    >>> [may_retry(attempt, 2) for attempt in (1, 2, 3)], may_retry(9_999, -1)
+    ([True, True, False], True)
+    """
+    return maximum_retry_attempts < 0 or attempt <= maximum_retry_attempts
+
+
+@rule
+def after_failure(records: int, reported: int, attempt: int, bisects: bool) -> tuple[int, int, int]:
+    """What follows a run that failed: records that are done, those to try next, and the number of that try.
+
+    *reported* is how many records come before the first that a partial response names, -1 without such a
+    response: they are done, and what is left is tried again (aws:E29).  With bisection a batch is split in
+    two, the first half goes first, and the split uses up no try (aws:E28); a partial response splits at the
+    record it names (aws:E30).  A batch that cannot be split is tried again whole (aws:E24).
+
+    >>> after_failure(9, -1, 0, False), after_failure(9, 4, 0, False)
+    ((0, 9, 1), (4, 5, 1))
+    >>> after_failure(9, -1, 0, True), after_failure(1, -1, 0, True)
+    ((0, 4, 0), (0, 1, 1))
+    >>> after_failure(9, 4, 0, True), after_failure(5, 0, 0, True)
+    ((4, 5, 0), (0, 5, 1))
+    """
+    done = max(reported, 0)
+    rest = records - done
+    if bisects and done > 0:
+        return done, rest, attempt
+    if bisects and reported < 0 and rest > 1:
+        return 0, rest // 2, attempt
+    return done, rest, attempt + 1
 
 
 @rule

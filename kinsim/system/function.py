@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 QUOTA, PROPORTIONAL, UNLIMITED = 0, 1, 2
 """How memory gives CPU, as the engines know it."""
 
-ERROR, TIMEOUT, CRASH, CALL_FAILS, SLOW = 1, 2, 3, 4, 5
-"""Kinds of faults, as the engines know them."""
+ERROR, TIMEOUT, CRASH, PARTIAL, CALL_FAILS, SLOW = 1, 2, 3, 4, 5, 6
+"""How an invocation ends unless it succeeds (PARTIAL: it reports what it could not process), and kinds of faults,
+as the engines know them."""
 
 
 class DurationParts(Settings):
@@ -106,7 +107,12 @@ class Fault(Settings):
     probability: Fraction = Field(
         default=1.0, description="Share of the invocations that it strikes.", examples=["0.02%"]
     )
-    records: list[int] = Field(default=[], description="Records that fail whatever batch holds them.", examples=[[]])
+    records: list[Annotated[Count, Field(ge=1)]] = Field(
+        default=[],
+        description="Records that it strikes, whatever batch holds them, by their number in arrival order on the "
+        "whole stream from 1 (default: invocations, whatever they hold).",
+        examples=[[4711]],
+    )
     factor: float = Field(default=1.0, description="How much longer a slow invocation takes.", examples=[3.0], gt=0)
     call: str | None = Field(default=None, description="Which call fails (default: all).", examples=["threat-intel"])
 
@@ -316,16 +322,17 @@ def times_out(run_us: int, timeout_us: int) -> bool:
 
 
 @rule
-def outcome(run_us: int, timeout_us: int, hangs: bool, crashes: bool, fails: bool) -> tuple[int, int]:
+def outcome(run_us: int, timeout_us: int, hangs: bool, crashes: bool, fails: bool, reports: bool) -> tuple[int, int]:
     """How an invocation ends and how long it runs: (kind, microseconds); kind 0 is success (aws:E24, M10, M12).
 
-    A failing run lasts its full duration, a stopped one exactly the time-out.
+    A failing run lasts its full duration, a stopped one exactly the time-out; one that *reports* the
+    records it could not process succeeds in part, kind 4 (aws:E29).
 
-    >>> outcome(500, 900, False, False, False), outcome(500, 900, True, False, False)
+    >>> outcome(500, 900, False, False, False, False), outcome(500, 900, True, False, False, False)
     ((0, 500), (2, 900))
-    >>> outcome(1_000, 900, False, False, True)
-    (2, 900)
-    >>> outcome(500, -1, False, False, True), outcome(500, -1, False, True, True)
+    >>> outcome(1_000, 900, False, False, True, False), outcome(500, 900, False, False, False, True)
+    ((2, 900), (4, 500))
+    >>> outcome(500, -1, False, False, True, True), outcome(500, -1, False, True, True, False)
     ((1, 500), (3, 500))
     """
     if hangs or times_out(run_us, timeout_us):
@@ -334,7 +341,7 @@ def outcome(run_us: int, timeout_us: int, hangs: bool, crashes: bool, fails: boo
         return 3, run_us
     if fails:
         return 1, run_us
-    return 0, run_us
+    return (4 if reports else 0), run_us
 
 
 @rule

@@ -296,3 +296,152 @@ def test_a_larger_batch_meets_the_same_arrivals():
     one, many = tape_of(text % 1), tape_of(text % 50)
     assert int(one.invocations["records"].sum()) == int(many.invocations["records"].sum())
     assert set(many.invocations["first_arrival_us"]) <= set(one.invocations["first_arrival_us"])
+
+
+# -- failing batches: retries, record age, bisection, partial responses
+
+POISON = (
+    "workload: {arrivals: {model: bursts, every: 1h, size: %d}}, stream: {shard_count: 1}, event_source_mapping: {%s},"
+    "function: {duration: 10s, faults: [{kind: error, records: [%s]}]}, run: {duration: 10m, until: drained}"
+)
+
+
+def sizes_and_attempts(tape):
+    runs = tape.invocations
+    return list(zip(runs["records"].tolist(), runs["attempt"].tolist(), strict=True))
+
+
+def test_a_batch_is_discarded_when_its_retries_are_used_up():
+    """aws:E27, case:T37: three retries are four invocations and 40 s; what comes behind goes on at once."""
+    tape = tape_of(POISON % (7, "batch_size: 4, maximum_retry_attempts: 3", "2"))
+    assert sizes_and_attempts(tape) == [(4, 0), (4, 1), (4, 2), (4, 3), (3, 0)]
+    assert seconds(tape.invocations["start_us"]) == [0, 10, 20, 30, 40]
+    assert [(row["time_us"], row["records"], row["cause"]) for row in tape.losses] == [(40e6, 4, Loss.DISCARDED)]
+
+
+def test_bisection_isolates_one_bad_record():
+    """aws:E28, case:T22: halves in order, none of the splits uses up a retry."""
+    tape = tape_of(POISON % (8, "batch_size: 8, bisect_batch_on_function_error: true, maximum_retry_attempts: 0", "5"))
+    assert tape.invocations["records"].tolist() == [8, 4, 4, 2, 1, 1, 2]
+    assert int(tape.invocations["records"].sum()) == 22
+    assert set(tape.invocations["attempt"].tolist()) == {0}
+    assert tape.invocations["tries"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert [(row["first"], row["records"]) for row in tape.losses] == [(4, 1)]
+
+
+@pytest.mark.parametrize(("bad", "invocations"), [(1, 13), (100, 15)])
+def test_bisection_of_a_hundred(bad, invocations):
+    """case:T22 by floor halves."""
+    tape = tape_of(
+        POISON % (100, "batch_size: 100, bisect_batch_on_function_error: true, maximum_retry_attempts: 0", bad)
+    )
+    assert len(tape.invocations) == invocations
+    assert tape.losses["records"].tolist() == [1]
+
+
+def test_a_partial_response_keeps_what_came_before_the_bad_record():
+    """aws:E29, case:T39: from the fifth of nine on the batch is retried twice, then given up."""
+    tape = tape_of(POISON % (9, "batch_size: 9, report_batch_item_failures: true, maximum_retry_attempts: 2", "5, 7"))
+    assert sizes_and_attempts(tape) == [(9, 0), (5, 1), (5, 2)]
+    assert tape.invocations["done"].tolist() == [4, 0, 0]
+    assert set(tape.invocations["outcome"].tolist()) == {Outcome.PARTIAL}
+    assert [(row["first"], row["records"]) for row in tape.losses] == [(4, 5)]
+
+
+def test_bisection_splits_at_the_record_that_a_partial_response_names():
+    """aws:E30: the split uses up no retry, a bad record at the very front does."""
+    mapping = (
+        "batch_size: 9, report_batch_item_failures: true, bisect_batch_on_function_error: true,"
+        "maximum_retry_attempts: 1"
+    )
+    tape = tape_of(POISON % (9, mapping, "5"))
+    assert sizes_and_attempts(tape) == [(9, 0), (5, 0), (5, 1)]
+    assert tape.losses["records"].tolist() == [5]
+
+
+def test_records_are_discarded_at_the_maximum_record_age():
+    """aws:E5: in the hand and in the line, before the next try."""
+    text = (
+        "workload: {arrivals: {model: constant, rate: 1/10s}}, stream: {shard_count: 1}, event_source_mapping: "
+        "{batch_size: 2, maximum_record_age: 60s}, function: {duration: 25s, faults: [{kind: error, to: 100s}]},"
+        "run: {duration: 2m, until: drained}"
+    )
+    tape = tape_of(text)
+    # the first record is alone, fails at 25, 50 and 75 s and is too old, and that of 10 s with it; those of 20 and 30 s
+    # fail at 100 s and are too old, and so is that of 40 s, which is just 60 s old; the next batch succeeds
+    assert seconds(tape.invocations["start_us"])[:5] == [0, 25, 50, 75, 100]
+    assert tape.invocations["records"].tolist()[:5] == [1, 1, 1, 2, 2]
+    assert tape.invocations["outcome"].tolist()[3:5] == [Outcome.ERROR, Outcome.OK]
+    lost = [(int(row["time_us"]) // 10**6, int(row["first"]), int(row["records"])) for row in tape.losses]
+    assert lost == [(75, 0, 1), (75, 1, 1), (100, 2, 2), (100, 4, 1), (150, 9, 1)]  # the last at the tip of a full line
+    assert set(tape.losses["cause"].tolist()) == {Loss.DISCARDED}
+
+
+def test_a_bad_record_that_never_leaves_ends_a_drained_run_and_is_reported():
+    tape = tape_of(POISON % (3, "batch_size: 3, bisect_batch_on_function_error: true", "2"))
+    assert tape.final.stuck_shards == (0,)
+    assert tape.final.in_flight == {0: 2}  # the bad one, and the one behind it in the same half
+    assert tape.invocations["records"].tolist()[:4] == [3, 1, 2, 1]
+
+
+def test_poison_records_are_numbered_over_the_whole_stream():
+    tape = tape_of(
+        "workload: {arrivals: {model: constant, rate: 1/s}, partition_keys: even}, stream: {shard_count: 2},"
+        "event_source_mapping: {batch_size: 1, maximum_retry_attempts: 0},"
+        "function: {duration: 100ms, faults: [{kind: error, records: [2, 5, 5]}]}, run: {duration: 6s, until: drained}"
+    )
+    assert sorted((row["shard"], row["first"]) for row in tape.losses) == [(0, 2), (1, 0)]
+
+
+# -- batching windows and least batches
+
+
+WINDOW = (
+    "workload: {arrivals: {model: constant, rate: %s}}, stream: {shard_count: 1}, event_source_mapping: "
+    "{batch_size: %d, maximum_batching_window: %s%s}, function: {duration: %s}, run: {duration: %s, until: drained}"
+)
+
+
+def test_a_window_opens_with_its_first_record():
+    """aws:E14, case:T16: ten a second in 5 s are fifty-one, the first of the next window starts it."""
+    tape = tape_of(WINDOW % ("10/s", 100, "5s", "", 0, "20s"))
+    assert tape.invocations["records"].tolist() == [51, 51, 51, 47]
+    assert seconds(tape.invocations["start_us"]) == pytest.approx([5, 10.1, 15.2, 20.3])
+
+
+def test_a_full_batch_goes_before_its_window_is_over():
+    tape = tape_of(WINDOW % ("10/s", 20, "5s", "", 0, "6s"))
+    assert tape.invocations["records"].tolist() == [20, 20, 20]
+    assert seconds(tape.invocations["start_us"]) == pytest.approx([1.9, 3.9, 5.9])
+
+
+def test_a_window_opens_no_earlier_than_the_run_before_has_ended():
+    tape = tape_of(WINDOW % ("1/s", 100, "5s", "", "7s", "30s"))
+    # records of 0 to 5 s; the run ends at 12 s, the window at 17 s
+    assert seconds(tape.invocations["start_us"])[:3] == [5, 17, 29]
+    assert tape.invocations["records"].tolist()[:3] == [6, 12, 12]
+
+
+def test_a_full_payload_ends_a_window():
+    """aws:E8, E14"""
+    tape = tape_of(
+        "workload: {arrivals: {model: constant, rate: 1/s}, record_size: 1_000 B}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 100, maximum_batching_window: 60s, payload_limit: 5_000 B},"
+        "function: {duration: 0}, run: {duration: 10s, until: drained}"
+    )
+    # each is 4 * 334 + 532 + 36 = 1,904 bytes of payload: two fit, the third shows that the batch is full
+    assert tape.invocations["records"].tolist() == [2, 2, 2, 2, 2]
+    assert seconds(tape.invocations["start_us"])[:2] == [2, 4]
+
+
+def test_with_polling_a_window_ends_at_its_time_with_what_was_read():
+    tape = tape_of(WINDOW % ("1/s", 100, "2500ms", ", poll_interval: 2s, poll_phase: aligned", 0, "8s"))
+    # polls at 0, 2, 4 ... s see records up to then; the window of the record of 0 s ends at 2.5 s
+    assert seconds(tape.invocations["start_us"])[:2] == [2.5, 5.5]
+    assert tape.invocations["records"].tolist()[:2] == [3, 2]
+
+
+def test_a_least_batch_waits_until_it_is_there():
+    tape = tape_of(WINDOW % ("1/s", 10, "0s", ", minimum_batch: 4", "500ms", "10s"))
+    assert seconds(tape.invocations["start_us"])[:2] == [3, 7]
+    assert tape.invocations["records"].tolist() == [4, 4, 2]  # the rest goes when no more can come

@@ -393,17 +393,23 @@ run: {duration: 1m}
     assert abs(waits.mean() - 0.5) < 3 * 0.0145
 
 
-def test_rule_7_a_batching_window_is_not_simulated_yet_and_refused_by_name(refused):
-    message = refused("""
+def test_rule_7_a_window_opens_with_its_first_record_or_the_end_of_the_run_before(run):
+    """A record a second for 14 s, windows of 4 s, runs of 3 s: from 0 s on, from the end at 7 s, from that at 14 s.
+
+    The last window runs out although no more arrivals can come.
+    """
+    result = run("""
 kinsim: 1
 profile: ideal
-workload: {arrivals: {model: poisson, rate: 10/s}}
-event_source_mapping: {maximum_batching_window: 5s}
-function: {duration: 1s}
-run: {duration: 1h}
+workload: {arrivals: {model: constant, rate: 1/s}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 100, maximum_batching_window: 4s}
+function: {duration: 3s}
+run: {duration: 14s, until: drained}
 """)
-    assert "event_source_mapping.maximum_batching_window" in message
-    assert "not simulated" in message
+    runs = result.invocations
+    assert runs.start_s.tolist() == [4, 11, 18]
+    assert runs.records.tolist() == [5, 7, 2]
 
 
 def test_rule_8_throttled_batches_form_a_first_come_line(run):
@@ -560,17 +566,23 @@ def test_rule_12_a_longer_run_begins_with_the_shorter_one(run):
     assert list(long[: len(short)]) == list(short)
 
 
-def test_rule_13_bisect_is_not_simulated_yet_and_refused_by_name(refused):
-    message = refused("""
+def test_rule_13_the_first_half_is_the_smaller_and_goes_first_and_both_keep_their_attempts(run):
+    """Seven records, the sixth is bad: 7, then 3 and 4, then 2 and 2, 1 and 1; the bad one alone uses up its retry."""
+    result = run("""
 kinsim: 1
-profile: aws-2026
-workload: {arrivals: {model: poisson, rate: 10/s}}
-event_source_mapping: {bisect_batch_on_function_error: true}
-function: {duration: 1s}
-run: {duration: 1h}
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 7}}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 7, bisect_batch_on_function_error: true, maximum_retry_attempts: 1}
+function: {duration: 1s, faults: [{kind: error, records: [6]}]}
+run: {duration: 10m, until: drained}
 """)
-    assert "event_source_mapping.bisect_batch_on_function_error" in message
-    assert "not simulated" in message
+    runs = result.invocations
+    assert runs.records.tolist() == [7, 3, 4, 2, 2, 1, 1, 1]
+    assert runs.first_record.tolist() == [1, 1, 4, 4, 6, 6, 6, 7]
+    assert runs.attempt.tolist() == [0, 0, 0, 0, 0, 0, 1, 0]
+    assert result["discarded_records"]["sum"] == 1
+    assert result["processed_records"]["sum"] == 6
 
 
 def test_rule_14_idle_time_runs_from_the_end_of_the_last_invocation(run):

@@ -87,6 +87,7 @@ class Story:
             "shard": shard, "lane": 0, "batch": 0, "first": first, "records": records,
             "bytes": log.amount("data_bytes", first, first + records),
             "log_events": log.amount("log_events", first, first + records), "attempt": attempt,
+            "tries": attempt, "done": records if outcome == Outcome.OK else 0,
             "ready_us": round((start if ready is None else ready) * S), "start_us": round(start * S),
             "end_us": round(end * S), "init_us": round(init * S), "duration_us": round((end - start - init) * S),
             "outcome": int(outcome), "first_arrival_us": log.arrival_us(first),
@@ -114,13 +115,17 @@ class Story:
         for shard, log in self.logs.items():
             log.forget(self.settled[shard])
 
-    def finish(self, end):
+    def finish(self, end, under_way=()):
+        self.rows = []
+        for shard, first, records, start in under_way:
+            self.invoke(shard, first, records, start, start, Outcome.ERROR)
         accepted = {s: log.end for s, log in self.logs.items()}
         self.recorder.finish(
             Final(
                 end_us=end * S, shards=[Shard(s, 0, 1) for s in self.logs], accepted=accepted, taken=dict(self.taken),
                 waiting={s: accepted[s] - self.taken[s] for s in self.logs},
                 in_flight={s: self.taken[s] - self.settled[s] for s in self.logs}, created=self.created,
+                under_way=np.array(self.rows, INVOCATION),
             )
         )  # fmt: skip
         return self.recorder.result
@@ -199,9 +204,8 @@ def test_waiting_and_in_flight_at_the_end_are_counted():
     story = Story(scenario(run={"duration": "20s"}), keep=("records",))
     story.put(0, (5, 10))
     story.invoke(0, 0, 4, 5, 15)
-    story.taken[0] = 8
     story.window(20)
-    result = story.finish(20)
+    result = story.finish(20, under_way=[(0, 4, 4, 15)])
     found = result.metrics
     assert found["waiting_records"]["sum"] == 2
     assert found["in_flight_records"]["sum"] == 4

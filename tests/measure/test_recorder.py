@@ -15,7 +15,6 @@ from pytest import approx
 
 from kinsim.engine import reference
 from kinsim.engine.arrivals import ArrivalSource
-from kinsim.engine.tables import Outcome
 from kinsim.measure import recorder as recorder_module
 from kinsim.measure.recorder import Recorder
 from kinsim.scenario import parse
@@ -81,10 +80,10 @@ class Account:
         for row in tee.rows:
             for number in range(row["first"], row["first"] + row["records"]):
                 record = (row["shard"], number)
-                if row["attempt"] == 0:
+                if row["tries"] == 0:
                     assert record not in self.taken
                     self.taken[record] = row["start_us"]
-                if row["outcome"] == Outcome.OK:
+                if number < row["first"] + row["done"]:
                     self.done[record] = row["end_us"]
         for loss in tee.losses:
             for number in range(loss["first"], loss["first"] + loss["records"]):
@@ -101,17 +100,15 @@ class Account:
                     latest = self.gone[record] = max(latest, self.lost[record])
 
     def _in_flight(self):
-        """First attempts under way at the end: they began when the batch before had ended and all had arrived."""
-        for shard, taken in self.tee.final.taken.items():
-            held = self.tee.final.in_flight[shard]
-            missing = [n for n in range(taken) if (shard, n) not in self.taken and (shard, n) not in self.lost]
-            assert len(missing) in (0, held)
-            if missing:
-                ends = [row["end_us"] for row in self.tee.rows if row["shard"] == shard]
-                before = [t for (s, n), t in self.lost.items() if s == shard and n < missing[0]]
-                start = max([self.tee.records[shard][missing[-1]][0], *ends, *before])
-                self.taken |= {(shard, n): start for n in missing}
-                self.in_flight_runs.append((start, 1 << 60))
+        """Invocations under way at the end: first tries have taken their records."""
+        for row in self.tee.final.under_way:
+            self.in_flight_runs.append((row["start_us"], 1 << 60))
+            if row["tries"] == 0:
+                records = range(row["first"], row["first"] + row["records"])
+                self.taken |= {(row["shard"], number): row["start_us"] for number in records}
+        for shard, waiting in self.tee.final.waiting.items():
+            known = [n for n in self.tee.records[shard] if (shard, n) in self.taken or (shard, n) in self.lost]
+            assert len(self.tee.records[shard]) - len(known) == waiting
 
     def every(self, shard=None):
         for s, records in self.tee.records.items():
@@ -269,14 +266,27 @@ DOCUMENTS = st.fixed_dictionaries(
                 "batch_size": st.sampled_from([1, 7, 100]),
                 "iterator_age": st.sampled_from(["invoke_start", "invoke_end"]),
             },
-            optional={"poll_interval": st.sampled_from(["1s", "5s"])},
+            optional={
+                "poll_interval": st.sampled_from(["1s", "5s"]),
+                "maximum_batching_window": st.sampled_from(["3s", "20s"]),
+                "maximum_retry_attempts": st.sampled_from([0, 2]),
+                "maximum_record_age": st.sampled_from(["15s", "40s"]),
+                "bisect_batch_on_function_error": st.booleans(),
+                "report_batch_item_failures": st.booleans(),
+            },
         ),
         "function": st.fixed_dictionaries(
             {"duration": st.fixed_dictionaries({"fixed": st.sampled_from(["10ms", "1.3s", "9s"])})},
             optional={
                 "timeout": st.just("5s"),
                 "cold_start": st.just("700ms"),
-                "faults": st.just([{"kind": "error", "probability": 0.4}]),
+                "faults": st.sampled_from(
+                    [
+                        [{"kind": "error", "probability": 0.4}],
+                        [{"kind": "error", "records": [3, 50, 51]}],
+                        [{"kind": "error", "records": [1, 8]}, {"kind": "crash", "from": "20s", "to": "50s"}],
+                    ]
+                ),
             },
         ),
         "run": st.fixed_dictionaries(
@@ -477,6 +487,7 @@ def test_littles_law_is_exact_where_a_run_starts_and_ends_empty(document):
     document["function"].pop("faults", None)
     document["function"].pop("timeout", None)
     document["stream"].pop("retention_period", None)
+    document["event_source_mapping"].pop("maximum_record_age", None)
     result, tee = run(document)
     found, end_s = result.metrics, tee.final.end_us / 1e6
     if found["queue_wait_s"]["count"]:
@@ -511,6 +522,7 @@ def test_a_record_that_disappears_is_an_internal_error(what):
         def window(self, window):
             if what == "processed" and window.invocations.size and not self.stolen:
                 window.invocations["records"][-1] -= 1
+                window.invocations["done"][-1] -= 1
                 self.stolen = True
             if what == "lost" and window.losses.size and not self.stolen:
                 window.losses["records"][-1] -= 1

@@ -216,3 +216,41 @@ def test_t15_a_batch_takes_a_fixed_time_and_a_time_per_record(replicate):
     run.agrees("invocations.rate", 5.000000)
     assert run.metrics["full_batches"]["sum"]["value"] == 0
     assert busy_shares(run, 50) == approx(0.9999999986, abs=2e-9)
+
+
+@pytest.mark.parametrize(
+    ("least", "waiting", "wait_s", "mean_batch", "rate", "idle"),
+    [(5, 21.969891, 2.746236, 8.582670, 0.932111, 0.067889), (10, 19.878153, 2.484769, 10.0, 0.8, 0.2)],
+)
+def test_t12b_a_least_batch(replicate, least, waiting, wait_s, mean_batch, rate, idle):
+    """case:T12b.  Five comparisons each: false-alarm rate at most 5.5 % together."""
+    run = replicate("T12b-least-batch", {"event_source_mapping.minimum_batch": least})
+    run.agrees("backlog_records.time_average", waiting)
+    run.agrees("queue_wait_s.mean", wait_s)
+    run.agrees_by("idle", idle_share, idle)
+    run.agrees("invocations.rate", rate)
+    if least < 10:
+        run.agrees("batch_records.mean", mean_batch)
+    else:
+        assert run.metrics["batch_records"]["max"]["value"] == run.metrics["batch_records"]["p50"]["value"] == 10
+
+
+def test_t16_a_window_that_ends_before_the_batch_is_full(replicate):
+    """case:T16.  Three comparisons: false-alarm rate at most 1.7 %; the age is that of every first record."""
+    run = replicate("T16-batching-window", keep=("invocations",))
+    run.agrees("batch_records.mean", 51.0)
+    agree_on_invocation_rate(run, 0, 0.196078)
+    run.agrees("queue_wait_s.mean", 2.549020)
+    assert run.metrics["first_record_age_s"]["max"]["value"] == approx(5.0, abs=1e-9)
+    assert run.metrics["first_record_age_s"]["p50"]["value"] == approx(5.0, abs=1e-9)
+
+
+def test_t16_a_batch_that_is_full_before_its_window_ends(replicate):
+    """case:T16.  Three comparisons: false-alarm rate at most 1.7 %."""
+    run = replicate(
+        "T16-batching-window", {"workload.arrivals.rate": "100/s", "run.duration": "1_000s"}, keep=("invocations",)
+    )
+    assert run.metrics["batch_records"]["p50"]["value"] == 100
+    run.agrees("first_record_age_s.mean", 0.990000)
+    run.agrees("queue_wait_s.mean", 0.495000)
+    agree_on_invocation_rate(run, 0, 1.0)

@@ -143,3 +143,14 @@ def test_rt6_in_bins_against_a_bucket(simulate, shards, rejected):
         "workload.arrivals.scale": 100,
     }
     assert rejected_share(simulate("RT6-nab-network-in", changes)) == approx(rejected, abs=0.001)
+
+
+def test_rt7_a_batching_window(simulate):
+    """case:RT7: counts exact, times to 1e-6."""
+    run = simulate("RT7-azure-conversations-window")
+    assert run["processed_records"]["sum"] == 19_366
+    assert run["invocations"]["sum"] == 682
+    assert run["full_batches"]["sum"] == 80
+    assert run["batch_records"]["mean"] == approx(28.395894, abs=5e-7)
+    assert run["queue_wait_s"]["mean"] == approx(2.544712, rel=1e-6)
+    assert run["queue_wait_s"]["max"] == approx(5.0, rel=1e-6)
