@@ -261,6 +261,7 @@ class _Planner:
         self.errors = Findings()
         self.warnings = Findings()
         self.traces: dict[str, list[Problem]] = {}
+        self.notes: dict[tuple[str, float], list[str]] = {}
         self.nodes: dict[tuple[str, str], Node] = {}
 
     def plan(self) -> Plan:
@@ -318,6 +319,9 @@ class _Planner:
                 self.errors.add(self.located(problem, settings), settings)
             for warning in scenario.warnings:
                 self.warnings.add(self.located(warning, settings), settings)
+            for note in self.trace_notes(scenario):
+                about = Problem(file=str(self.file.base or ""), message=note, severity="warning")
+                self.warnings.add(about, settings, note.partition(": ")[0])
             point_id = scenario.config_hash[:ID_DIGITS]
             if point_id not in found:
                 found[point_id] = PlannedPoint(point_id, settings, draws_of(scenario))
@@ -331,6 +335,17 @@ class _Planner:
 
             self.traces[key] = trace_problems(scenario.workload.sources, scenario.base_dir)
         return self.traces[key]
+
+    def trace_notes(self, scenario: Scenario) -> list[str]:
+        """What a reader should know of sound traces, for each workload and length of the run."""
+        if self.trace_problems(scenario):
+            return []
+        key = (repr(scenario.workload), scenario.run.duration_s)
+        if key not in self.notes:
+            from kinsim.engine.traces import trace_notes
+
+            self.notes[key] = trace_notes(scenario)
+        return self.notes[key]
 
     def scenario(self, settings: Point) -> Scenario:
         changes = {path: self.node(path, value) for path, value in settings.items() if path != LABEL}
@@ -392,10 +407,10 @@ class Findings:
         self.found: dict[tuple[str, ...], tuple[Problem, Point, set[str]]] = {}
         self.counts: dict[tuple[str, ...], int] = {}
 
-    def add(self, problem: Problem, settings: Point) -> None:
-        """Note *problem* at the point with *settings*."""
+    def add(self, problem: Problem, settings: Point, about: str = "") -> None:
+        """Note *problem* at the point with *settings*; those *about* different things are never alike."""
         alike = re.sub(r"\d[\d.,_]*", "#", problem.message)
-        key = (problem.path, alike, problem.severity)
+        key = (problem.path, alike, problem.severity, about)
         self.counts[key] = self.counts.get(key, 0) + 1
         texts = self.found.setdefault(key, (problem, settings, set()))[2]
         if len(texts) < 2:

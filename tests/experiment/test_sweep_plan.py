@@ -172,6 +172,24 @@ def test_nothing_left(folder: Path) -> None:
     assert "every point is excluded" in mistakes(path)[0]
 
 
+def test_what_is_said_of_traces_is_said_once_for_each_length_of_the_run(folder: Path) -> None:
+    for number in (1, 2):
+        (folder / f"t{number}.csv").write_text("t\n0\n1000\n", encoding="utf-8")
+    sources = ", ".join(f"t{n}: {{arrivals: {{model: trace, file: t{n}.csv, time: t}}}}" for n in (1, 2))
+    text = BASE.replace("{arrivals: {model: poisson, rate: 2/s}}", f"{{sources: {{{sources}}}}}")
+    (folder / "base.yaml").write_text(text, encoding="utf-8")
+    axes = "axes: [{stream.shards: [1, 2]}, {run.duration: [30s, 50s, 1h]}]"
+    plan = plan_sweep(written(folder, f"kinsim: 1\nbase: base.yaml\n{axes}"))
+    assert [(Path(w.file).name, w.message) for w in plan.warnings if "last row" in w.message] == [
+        (
+            "base.yaml",
+            f"t{n}.csv: its last row is at 16m40s; the run ends at 30s and leaves the rest out (and alike at 4 of 6 "
+            "points, for example stream.shard_count=1, run.duration=30s)",
+        )
+        for n in (1, 2)
+    ]
+
+
 def test_an_exclusion_that_drops_nothing_is_a_warning(folder: Path) -> None:
     path = written(folder, SWEEP + "exclude: [{stream.shards: 3}, {stream.shards: 4}]\n")
     plan = plan_sweep(path)

@@ -611,6 +611,28 @@ def test_a_trace_that_is_longer_than_the_run_is_told(tmp_path, capsys):
     assert "leaves the rest out" in "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize("command", ["validate", "sweep"])
+def test_a_sweep_that_cuts_a_trace_short_is_told_once_for_its_points(tmp_path, capsys, command):
+    (tmp_path / "t.csv").write_text("t\n0\n1000\n", encoding="utf-8")
+    text = HELLO.replace("{model: poisson, rate: 5/s}", "{model: trace, file: t.csv, time: t}")
+    (tmp_path / "hello.yaml").write_text(text.replace("duration: 5m", "duration: 1h"), encoding="utf-8")
+    (tmp_path / "few.yaml").write_text(SWEEP + "set: {run.duration: 4m}\n", encoding="utf-8")
+    more = ["-o", str(tmp_path / "out"), "--dry-run"] if command == "sweep" else []
+    assert main([command, str(tmp_path / "few.yaml"), *more]) == 0
+    said = capsys.readouterr().err
+    assert said.count("its last row is at 16m40s; the run ends at 4m and leaves the rest out (at all 3 points)") == 1
+    (tmp_path / "few.yaml").write_text(SWEEP, encoding="utf-8")
+    assert main([command, str(tmp_path / "few.yaml"), *more]) == 0
+    assert "last row" not in capsys.readouterr().err
+
+
+def test_the_template_of_a_sweep_runs_as_long_as_its_scenario(tmp_path):
+    from kinsim.experiment.sweep_plan import plan_sweep
+
+    assert main(["init", str(tmp_path), "--template", "sweep"]) == 0
+    assert plan_sweep(tmp_path / "sweep.yaml").base.run == ks.load(tmp_path / "scenario.yaml").run
+
+
 def examples_of(name: str) -> list[str]:
     import click
 
