@@ -42,6 +42,7 @@ SAMPLED: Final = ("uniform", "log_uniform", "integers", "low", "mid", "high")
 """Axes that are drawn from, for sampling methods."""
 
 _NUMBER_UNIT = re.compile(r"([+-]?[0-9][0-9_]*(?:\.[0-9_]+)?(?:[eE][+-]?[0-9]+)?)(\s*\D*(?:[/].*)?)")
+_ENDS = re.compile(r"\s*(\d[\w.]*)\s*(?:-|–|\.{2,3}|to)\s*(\d[\w.]*)\s*")
 _FORMS = "write a list, or one of " + " | ".join(f"{{{form}}}" for form in SPECS.values())
 
 
@@ -66,13 +67,23 @@ def expand(spec: object) -> tuple[Any, ...]:
     if isinstance(spec, Mapping):
         return _from_spec(spec)
     if isinstance(spec, (str, bytes)) or not isinstance(spec, Iterable):
-        raise SettingError(
-            f"got {spec!r}, which is one value and not an axis", help=f"write [{spec}], or put it in set"
-        )
+        raise SettingError(f"got {spec!r}, which is one value and not an axis", help=_axis_for(spec))
     values = tuple(_plain(value) for value in spec)
     if not values:
         raise SettingError("the list is empty", help="write at least one value")
     return values
+
+
+def _axis_for(value: object) -> str:
+    """What to write in place of one value.
+
+    >>> _axis_for("1-3"), _axis_for("128 MB")
+    ('write {range: [1, 3]}, or with --axis 1:3', 'write [128 MB], or put it in set')
+    """
+    ends = _ENDS.fullmatch(value) if isinstance(value, str) else None
+    if ends:
+        return f"write {{range: [{ends[1]}, {ends[2]}]}}, or with --axis {ends[1]}:{ends[2]}"
+    return f"write [{value}], or put it in set"
 
 
 def _plain(value: Any) -> Any:

@@ -5,7 +5,7 @@ What a later version builds is read and checked here too, and refused by name be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,8 @@ KEYS: Final = (
     "kinsim", "name", "description", "base", "set", "axes", "points", "any_of", "exclude", "where", "method",
     "replications", "common_random_numbers", "objective", "subject_to", "figures", "execution",
 )  # fmt: skip
+SCENARIO_KEYS: Final = frozenset({"workload", "stream", "event_source_mapping", "function", "slos", "run"})
+SWEEP_KEYS: Final = frozenset({"base", "axes", "points", "any_of"})
 EXECUTION_KEYS: Final = ("workers", "on_error", "timeout", "max_points")
 LATER_FIGURES: Final = ("heatmap", "pareto", "power_tuning", "tornado")
 LATER_METHODS: Final = ("sobol", "latin_hypercube", "random")
@@ -112,6 +114,15 @@ def _converted(path: str, value: Any) -> Any:
     return _converted_node(path, Node.of(value)).plain()
 
 
+def is_scenario(keys: Iterable[str]) -> bool:
+    """Whether a file with these *keys* is a scenario, by what it has and what a sweep would have.
+
+    >>> is_scenario(["kinsim", "name", "workload", "run"]), is_scenario(["workload", "axes"])
+    (True, False)
+    """
+    return bool(SCENARIO_KEYS & set(keys)) and not SWEEP_KEYS & set(keys)
+
+
 Place = tuple[str | int, ...]
 
 
@@ -163,6 +174,11 @@ class _Reader:
         root = self.tree.root
         if not isinstance(root.value, dict):
             self.note((), "a sweep file is a mapping", "it begins with kinsim: 1, name, base and axes")
+            return SweepFile("", ())
+        if is_scenario(root.value):
+            name = Path(self.tree.source.label).name
+            help = f"simulate it with `kinsim run`; a sweep is a file with base: {name} and axes"
+            self.note((), "this is a scenario, not a sweep", help)
             return SweepFile("", ())
         self.known(root, (), KEYS)
         self.format()
@@ -294,15 +310,15 @@ class _Reader:
             reader = self.option(text, number)
             if reader is None:
                 continue
-            wanted = reader.path((), next(iter(reader.tree.root.value)))  # type: ignore[arg-type]
-            at = [i for i, (_, place) in enumerate(places) if wanted in self.canonical_keys(place)]
+            wanted = reader.canonical_keys(())
+            at = [i for i, (_, place) in enumerate(places) if wanted & self.canonical_keys(place)]
             if not at:
                 found.append((reader, ()))
             elif len(self.canonical_keys(places[at[0]][1])) > 1:
                 line = self.tree.mark(places[at[0]][1]).line
                 reader.note(
                     (),
-                    f"{wanted} advances together with others (line {line} of {self.tree.source.label})",
+                    f"{wanted.pop()} advances together with others (line {line} of {self.tree.source.label})",
                     "change the file",
                 )
             else:

@@ -76,10 +76,10 @@ class Workers(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
-def workers_option(default: int | str | None) -> Callable[[F], F]:
-    """`--workers`, also from KINSIM_WORKERS."""
+def workers_option(default: int | str | None, without: str = "") -> Callable[[F], F]:
+    """`--workers`, also from KINSIM_WORKERS; *without* says what holds where there is no default."""
     return click.option(
-        "--workers", type=Workers(), default=default, show_default=default is not None, envvar="KINSIM_WORKERS",
+        "--workers", type=Workers(), default=default, show_default=without or True, envvar="KINSIM_WORKERS",
         help="Processes that simulate; results do not depend on it. Also KINSIM_WORKERS.",
     )  # fmt: skip
 

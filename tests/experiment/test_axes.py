@@ -81,6 +81,21 @@ def test_what_is_no_axis_is_refused(spec: Any, message: str, at: tuple[Any, ...]
 
 
 @pytest.mark.parametrize(
+    ("value", "range", "colons"),
+    [
+        ("1-3", "[1, 3]", "1:3"),
+        ("1 – 3", "[1, 3]", "1:3"),
+        ("30s..90s", "[30s, 90s]", "30s:90s"),
+        ("0.5 to 2", "[0.5, 2]", "0.5:2"),
+    ],
+)
+def test_two_ends_written_another_way(value: str, range: str, colons: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        expand(value)
+    assert caught.value.help == f"write {{range: {range}}}, or with --axis {colons}"
+
+
+@pytest.mark.parametrize(
     "spec", [{"uniform": [1, 2]}, {"log_uniform": [1, 2]}, {"integers": [1, 9]}, {"low": 1, "mid": 2}]
 )
 def test_axes_to_draw_from_are_refused_by_name(spec: Any) -> None:

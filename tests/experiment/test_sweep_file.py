@@ -302,7 +302,7 @@ def test_mistakes(text: str, message: str) -> None:
 def test_mistakes_on_the_command_line(option: str, message: str) -> None:
     text = HEAD + "axes: [{function.memory: [128, 256], function.timeout: [1s, 2s]}]"
     found = problems(text, (option,))
-    assert any(message in problem for problem in found), found
+    assert [message in problem for problem in found] == [True], found
     with pytest.raises(ConfigError, match="--axis #1"):
         parse_sweep(text, "s.yaml", axes=[option])
 

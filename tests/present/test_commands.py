@@ -419,7 +419,20 @@ def test_wrong_sweeps(fails, work, tmp_path):
     assert "stream.shard_count" in fails("sweep", str(path))
     path.write_text(SWEEP + "objective: {minimize: cost_usd_per_month}\n", encoding="utf-8")
     assert "objective" in fails("sweep", str(path))
-    assert "base" in fails("sweep", str(work / "hello.yaml"))
+
+
+def test_scenario_in_place_of_a_sweep(fails, work):
+    said = fails("sweep", str(work / "hello.yaml"))
+    assert "this is a scenario, not a sweep" in said
+    assert "`kinsim run`" in said
+    assert said.endswith(f"1 error in {work / 'hello.yaml'}\n")
+
+
+def test_help_says_how_many_workers_there_are_without_a_word(capsys):
+    for command, default in (("run", "1"), ("sweep", "(as in the file, else auto: one per core)")):
+        main([command, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"KINSIM_WORKERS. [default: {default}]" in said
 
 
 def test_plot_makes_the_same_files_from_what_is_stored(run_folder, tmp_path, capsys):

@@ -65,7 +65,7 @@ class ExecutorName(click.ParamType):  # type: ignore[type-arg]
 @out_option
 @seed_option
 @replications_option
-@workers_option(None)
+@workers_option(None, "as in the file, else auto: one per core")
 @click.option("--executor", type=ExecutorName(), help="Where simulations run; by default processes.")
 @click.option("--retry-failed", is_flag=True, help="Compute again the points that failed.")
 @format_option("svg,png")
