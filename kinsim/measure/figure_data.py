@@ -215,33 +215,40 @@ def iterator_age(
 ) -> FigureData:
     """Figure 2: IteratorAge (the maximum of each minute over all shards) over time.
 
+    IteratorAge is drawn as the mean over the replications that have a data point, and as the highest of them; the age
+    of what waits as the highest of all replications, which no IteratorAge of a minute exceeds.
+
     Parameters
     ----------
     iterator_age_s, oldest_waiting_s: (replications, minutes); NaN in a minute without invocation
     limits: SLOs on an age: `{"name", "limit_s"}`
     longest_run_s: an invocation that runs through a minute reports nothing in it; for so long its age is carried on
-        in minutes for which another replication has a value, so that the mean is of all of them
+        in minutes for which another replication has a value while records wait, so that the mean is of all of them
     """
     minutes = iterator_age_s.shape[1]
     width = minutes_per_bin(minutes, MOST_POINTS)
     bin_s = width * MINUTE_S
-    known = carried_on(iterator_age_s, math.ceil(longest_run_s / MINUTE_S))
-    mean, low, high = mean_and_interval(binned(known, width, "max"), confidence)
+    known = carried_on(iterator_age_s, math.ceil(longest_run_s / MINUTE_S), oldest_waiting_s)
+    ages = binned(known, width, "max")
+    mean, low, high = mean_and_interval(ages, confidence)
     columns: dict[str, NDArray[Any]] = {
         "time_s": np.arange(mean.size) * float(bin_s),
         "iterator_age_s": mean,
         "iterator_age_s_ci_low": np.maximum(low, 0),
         "iterator_age_s_ci_high": high,
+        "iterator_age_s_highest": highest_of(ages),
     }
-    oldest = None
+    usual = mean
     if oldest_waiting_s is not None:
-        oldest = mean_and_interval(binned(oldest_waiting_s, width, "max"), confidence)[0]
-        columns["oldest_waiting_s"] = oldest
+        oldest = binned(oldest_waiting_s, width, "max")
+        columns["oldest_waiting_s_highest"] = highest_of(oldest)
+        usual = np.fmax(mean, mean_of(oldest))
     load = (
         np.nan_to_num(np.nanmean(binned(offered_records, width, "sum"), axis=0)) if offered_records.size else mean * 0
     )
     heavy = load > HEAVY_LOAD * load.mean() if load.size else np.zeros(0, bool)
     columns["heavy_load"] = heavy.astype(np.int64)
+    first = -(-int(warm_up_s) // MINUTE_S)
     notes: dict[str, Any] = {
         "bin_s": bin_s,
         "end_s": end_s,
@@ -250,29 +257,59 @@ def iterator_age(
         "expired_records": expired_records,
         "heavy": intervals_where(heavy, bin_s),
         "warm_up_s": warm_up_s,
-        "worst": _worst(iterator_age_s, confidence, first=-(-int(warm_up_s) // MINUTE_S)),
+        "worst": _worst(iterator_age_s, confidence, first),
+        "highest": _highest(iterator_age_s, first),
         "above": None,
+        "runs": 0,
+        "kept_by": 0,
     }
     if limits:
-        age = mean if oldest is None else np.fmax(mean, oldest)
-        notes["above"] = _longest_above(age, min(float(limit["limit_s"]) for limit in limits), bin_s)
+        strictest = min(float(limit["limit_s"]) for limit in limits)
+        notes["above"] = _longest_above(usual, strictest, bin_s)
+        tops = highest_of(iterator_age_s[:, first:].T)
+        notes |= {"runs": int(np.isfinite(tops).sum()), "kept_by": int((tops <= strictest).sum())}
     return FigureData(2, "iterator_age", columns, notes)
 
 
-def carried_on(values: Floats, most: int) -> Floats:
+def highest_of(values: Floats) -> Floats:
+    """Highest value over replications (first axis); NaN where none has one.
+
+    >>> highest_of(np.array([[1.0, np.nan], [3.0, np.nan]]))
+    array([ 3., nan])
+    """
+    return np.asarray(np.fmax.reduce(values, axis=0, initial=np.nan))
+
+
+def _highest(values: Floats, first: int) -> dict[str, float] | None:
+    """The highest value of any replication from minute *first* on, and the start of its minute."""
+    tops = highest_of(values[:, first:])
+    if not np.isfinite(tops).any():
+        return None
+    place = int(np.nanargmax(tops))
+    return {"value": float(tops[place]), "at_s": float((first + place) * MINUTE_S)}
+
+
+def carried_on(values: Floats, most: int, at_most: Floats | None = None) -> Floats:
     """*values* (replications, minutes) with gaps filled by the last value, for at most *most* minutes.
 
-    Only minutes are filled in which another replication has a value.
+    Only minutes are filled in which another replication has a value, and with no more than *at_most*, the age of what
+    waits: not at all where nothing does.
 
     >>> carried_on(np.array([[5.0, np.nan, np.nan], [1.0, 1.0, np.nan]]), 1)
     array([[ 5.,  5., nan], [ 1.,  1., nan]])
+    >>> ages = np.array([[5.0, np.nan], [5.0, np.nan], [1.0, 1.0]])
+    >>> carried_on(ages, 1, np.array([[6.0, 2.0], [6.0, 0.0], [1.0, 1.0]]))[:, 1]
+    array([ 2., nan,  1.])
     """
     filled = values.copy()
     wanted = np.atleast_1d(np.isfinite(values).any(axis=0))
     for shift in range(1, min(most, values.shape[1] - 1) + 1):
         hole = ~np.isfinite(filled[:, shift:]) & wanted[shift:]
         filled[:, shift:] = np.where(hole, values[:, :-shift], filled[:, shift:])
-    return filled
+    if at_most is None:
+        return filled
+    limited = np.where(at_most > 0, np.minimum(filled, at_most), np.nan)
+    return np.where(np.isfinite(values), values, limited)
 
 
 def _longest_above(values: Floats, limit: float, bin_s: float) -> dict[str, Any] | None:

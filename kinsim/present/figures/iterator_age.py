@@ -19,16 +19,18 @@ _SHOW_RETENTION_WITHIN = 30
 """The retention limit is drawn once an age comes within this factor of it."""
 _MOST_SHADED = 40
 _MOST_BOLD = 300
+_MEAN, _HIGHEST, _OLDEST = "iterator_age_s", "iterator_age_s_highest", "oldest_waiting_s_highest"
 
 
 def words(data: FigureData) -> Words:
     """The finding, what is drawn, and both for those who cannot see it."""
     notes = data.notes
     subtitle = f"IteratorAge, maximum over shards in each {period(notes['bin_s'])}"
-    if np.isfinite(data.columns["iterator_age_s_ci_low"]).any():
-        subtitle += ", mean of the runs (dot: mean of each run's worst)"
-    if "oldest_waiting_s" in data.columns:
-        subtitle += ", and age of the oldest record waiting (filled)"
+    several = _several(data)
+    if several:
+        subtitle += ": mean of the runs that have one, with its interval (thick), and highest run (thin)"
+    if _OLDEST in data.columns:
+        subtitle += "; filled: age of the oldest record waiting" + (", highest run" if several else "")
     if notes["heavy"] and len(notes["heavy"]) <= _MOST_SHADED:
         subtitle += "; grey: load above 1.5 × its mean"
     if notes["retention_s"] and not _retention_in_view(data):
@@ -57,15 +59,27 @@ def _finding(notes: dict[str, Any]) -> str:
     if above is None and highest > limit["limit_s"]:
         verb = "exceeds" if (worst["ci_low"] or worst["value"]) > limit["limit_s"] else "may exceed"
         return f"IteratorAge {verb} {bound}: the worst minute of a run reaches {peak} on average"
+    stays = f"IteratorAge stays below {bound}{_in_how_many(notes)}"
     if above is None:
-        return f"IteratorAge stays below {bound}: its worst minute reaches {peak}"
+        return f"{stays}: its worst minute reaches {peak}{' on average' if _in_how_many(notes) else ''}"
     if worst["value"] <= limit["limit_s"]:
-        return f"IteratorAge stays below {bound}, but records wait longer: nothing shows them until they are read"
+        return f"{stays}, but records wait longer: nothing shows them until they are read"
     if not above["recovered"]:
         return f"IteratorAge reaches {peak} and is still above {bound} when the run ends"
     return (
         f"IteratorAge reaches {peak} and is back below {bound} after {quantity(above['to_s'] - above['from_s'], 's')}"
     )
+
+
+def _in_how_many(notes: dict[str, Any]) -> str:
+    """In how many runs IteratorAge keeps the limit, where not in all."""
+    kept, runs = notes["kept_by"], notes["runs"]
+    return f" in {kept} of {runs} runs" if kept < runs else ""
+
+
+def _several(data: FigureData) -> bool:
+    """Whether the highest run is another line than the mean."""
+    return bool((data.columns[_HIGHEST] > data.columns[_MEAN]).any())
 
 
 def _strictest(limits: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -83,7 +97,7 @@ def _largest(data: FigureData) -> float:
 
 
 def _ages(data: FigureData) -> list[NDArray[np.float64]]:
-    return [data.columns[name] for name in ("iterator_age_s", "oldest_waiting_s") if name in data.columns]
+    return [data.columns[name] for name in (_HIGHEST, _OLDEST) if name in data.columns]
 
 
 def draw(data: FigureData, figure: FigureBase) -> FigureBase:
@@ -135,12 +149,14 @@ def _series(ax: Axes, data: FigureData) -> list[tuple[float, str, str]]:
     start, end_s = data.columns["time_s"], data.notes["end_s"]
     edges = np.append(start, max(end_s, float(start[-1]) if start.size else 0.0))
     ends = []
-    if "oldest_waiting_s" in data.columns and np.isfinite(data.columns["oldest_waiting_s"]).any():
-        waiting = data.columns["oldest_waiting_s"]
+    if _OLDEST in data.columns and np.isfinite(data.columns[_OLDEST]).any():
+        waiting = data.columns[_OLDEST]
         ax.stairs(waiting, edges, fill=True, facecolor="#FBE6BD", lw=0, zorder=1)
         ax.stairs(waiting, edges, baseline=None, color=ORANGE, lw=style.line_width(0.8), zorder=2)
         ends.append((_last(waiting), "oldest waiting", "#9A6700"))
-    age = data.columns["iterator_age_s"]
+    age = data.columns[_MEAN]
+    if _several(data):
+        ax.stairs(data.columns[_HIGHEST], edges, baseline=None, color=BLUE, lw=style.line_width(0.7), zorder=3)
     low, high = data.columns["iterator_age_s_ci_low"], data.columns["iterator_age_s_ci_high"]
     if np.isfinite(low).any():
         low, high = (np.append(band, band[-1:]) for band in (low, high))
@@ -179,7 +195,7 @@ def _lines(ax: Axes, notes: dict[str, Any], with_retention: bool) -> None:
     for limit in notes["limits"]:
         style.limit_line(ax, limit["limit_s"], f"{limit['name']}: {quantity(limit['limit_s'], 's')}")
     if with_retention:
-        left = notes["worst"] is not None and notes["worst"]["at_s"] > notes["end_s"] / 2
+        left = notes["highest"] is not None and notes["highest"]["at_s"] > notes["end_s"] / 2
         ax.axhline(notes["retention_s"], color=INK, ls=(0, (8, 2, 1.5, 2)), lw=style.line_width(1.1), zorder=3)
         ax.annotate(
             f"retention {quantity(notes['retention_s'], 's')}: older records are gone",
@@ -196,13 +212,13 @@ def _lines(ax: Axes, notes: dict[str, Any], with_retention: bool) -> None:
 
 
 def _mark_recovery(ax: Axes, notes: dict[str, Any]) -> None:
-    """A dot on the worst minute; a bar over the time above the SLO."""
-    worst, above, end_s = notes["worst"], notes["above"], notes["end_s"]
+    """A dot on the worst minute of all runs; a bar over the time above the SLO."""
+    worst, above, end_s = notes["highest"], notes["above"], notes["end_s"]
     x = style.middle(worst["at_s"], notes["bin_s"], end_s)
-    if worst["ci_low"] is not None:
-        ax.plot([x, x], [worst["ci_low"], worst["ci_high"]], color=BLUE, lw=style.line_width(1.2), zorder=5)
     ax.plot([x], [worst["value"]], "o", color=BLUE, ms=style.line_width(4.5), mec="white", mew=0.8, zorder=5)
     text = f"worst minute {quantity(worst['value'], 's')}"
+    if notes["worst"]["value"] < worst["value"]:
+        text += f"\n(mean of the runs' worst {quantity(notes['worst']['value'], 's')})"
     if above is not None:
         start, stop = above["from_s"], min(above["to_s"], end_s)
         ax.annotate(
