@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar
 
@@ -189,7 +190,16 @@ def parse_signed_duration_s(value: object) -> float | None:
     """
     if value in (-1, "-1") and not isinstance(value, bool):
         return None
-    return parse_duration_s(value)
+    with _or_minus_one():
+        return parse_duration_s(value)
+
+
+@contextmanager
+def _or_minus_one() -> Iterator[None]:
+    try:
+        yield
+    except SettingError as error:
+        raise SettingError(error.message, help=f"{error.help}; -1 for no limit") from None
 
 
 def format_duration(seconds: float) -> str:
@@ -415,7 +425,8 @@ def parse_count_or_off(value: object) -> int | None:
     """
     if value in (-1, "-1") and not isinstance(value, bool):
         return None
-    return parse_count(value)
+    with _or_minus_one():
+        return parse_count(value)
 
 
 def parse_bound(text: object) -> float:

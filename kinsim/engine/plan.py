@@ -102,6 +102,8 @@ class Plan:
     maximum_age_us: int
     bisects: bool
     reports_items: bool
+    outages: tuple[tuple[int, int], ...]
+    """Times during which the mapping is disabled, in order; the last may end at NO_LIMIT."""
     poll_interval_us: int
     behind_interval_us: int
     random_phase: bool
@@ -153,6 +155,7 @@ def plan(scenario: Scenario) -> Plan:
         maximum_age_us=_us(mapping.maximum_record_age_s, NO_LIMIT),
         bisects=mapping.bisect_batch_on_function_error,
         reports_items=mapping.report_batch_item_failures,
+        outages=tuple((_us(outage.from_s), _us(outage.to_s, NO_LIMIT)) for outage in mapping.disabled),
         poll_interval_us=_us(mapping.poll_interval_s),
         behind_interval_us=1_000_000 // mapping.polls_per_second_behind,
         random_phase=mapping.poll_phase == "random",

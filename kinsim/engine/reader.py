@@ -32,6 +32,7 @@ class Reader:
         "eager",
         "head",
         "log",
+        "paused",
         "phase_us",
         "plan",
         "polls",
@@ -46,6 +47,8 @@ class Reader:
         self.batch_limit = plan.batch_size if plan.one_batch_per_poll else NO_LIMIT
         self.eager = plan.poll_interval_us == 0 or (plan.read_ahead_bytes == NO_LIMIT and not plan.one_batch_per_poll)
         """Whether polls do not depend on what is taken from the buffer, so that they may be made up for later still."""
+        self.paused = False
+        """Whether the mapping is disabled: then nothing is read."""
         self._last_us = phase_us - plan.poll_interval_us
         self._resume_us = 0
         self._behind = False
@@ -55,7 +58,8 @@ class Reader:
         """Make up for all polls due by *now_us*; *idle*: nothing is in flight for this shard since the last call."""
         plan, log = self.plan, self.log
         if plan.poll_interval_us == 0:
-            self.read = max(self.read, log.arrived_by(now_us - plan.put_to_get_us))
+            if not self.paused:
+                self.read = max(self.read, log.arrived_by(now_us - plan.put_to_get_us))
             return
         while self._polls_on(idle):
             if self.read >= log.end:
@@ -67,8 +71,8 @@ class Reader:
         self._resume_us = now_us + 1
 
     def next_look_us(self, now_us: int) -> int | None:
-        """When the mapping can next see a record that it has not read; None if none is stored yet."""
-        if self.read >= self.log.end:
+        """When the mapping can next see a record that it has not read; None if none is stored, or it is disabled."""
+        if self.paused or self.read >= self.log.end:
             return None
         if self.plan.poll_interval_us == 0:
             return max(now_us, self.log.arrival_us(self.read) + self.plan.put_to_get_us)
@@ -80,6 +84,17 @@ class Reader:
             return self.log.arrival_us(end - 1) + self.plan.put_to_get_us if end <= self.log.end else None
         return self.next_look_us(now_us) if self._polls_on(True) else None
 
+    def pause(self, now_us: int, idle: bool) -> None:
+        """The mapping is disabled from *now_us* on: it forgets what it has read and not yet in hand."""
+        self.rest_until(now_us, idle)
+        self.read, self.paused = self.head, True
+
+    def resume(self, now_us: int) -> None:
+        """The mapping reads again, from the first record that is not settled."""
+        self.paused, self._behind = False, False
+        self._resume_us = now_us
+        self._last_us = max(self._last_us, now_us - 1)
+
     def rest_until(self, until_us: int, idle: bool) -> None:
         """Account for the calls before *until_us*, empty ones too; the log is complete up to then."""
         self.catch_up(until_us - 1, idle)
@@ -89,7 +104,7 @@ class Reader:
     def _polls_on(self, idle: bool) -> bool:
         """Whether the mapping polls, with what it has in its buffer."""
         plan = self.plan
-        if plan.one_batch_per_poll and not idle:
+        if self.paused or (plan.one_batch_per_poll and not idle):
             return False
         buffered = self.read - self.head
         size = (

@@ -1,8 +1,8 @@
 """The reference engine: the pipeline as SimPy processes that only wait and acquire; rules decide.
 
 One process brings the arrivals, window by window, to the doors of the shards; one process per shard
-reads, invokes and retries.  Simultaneous events are ordered by named ranks: arrivals of a new window,
-invocation ends, then polls and invocation starts, each by shard.
+reads, invokes and retries.  Simultaneous events are ordered by named ranks: changes of settings, arrivals
+of a new window, invocation ends, then polls and invocation starts, each by shard.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from kinsim.scenario import Scenario
     from kinsim.system.producer import RetryPlan
 
-ARRIVALS, ENDS, STARTS = -(1 << 50), -(1 << 40), 1 << 40
+CHANGES, ARRIVALS, ENDS, STARTS = -(1 << 51), -(1 << 50), -(1 << 40), 1 << 40
 """Ranks at one instant, before SimPy's own (grants of a resource are at 1); the shard's number is added."""
 
 Process = Generator[simpy.Event, Any, None]
@@ -153,6 +153,7 @@ class Pipeline:
         self.losses: list[NDArray[np.int64]] = []
         self.writes: list[Writes] = []
         self.window_start_us = 0
+        self.disabled_for_ever = False
         self.settled_us = 0
         """When the last invocation ended or the last record was lost."""
         self.ranges = hash_key_ranges(self.plan.shard_count)
@@ -179,6 +180,8 @@ class Pipeline:
         """Run to the end of the scenario's duration, or until everything is settled."""
         clock, end_us = self.clock, self.plan.duration_us
         clock.process(self.bring_arrivals())
+        if self.plan.outages:
+            clock.process(self.disable())
         for lane in self.lanes:
             clock.process(self.consume(lane))
         while (next_us := clock.peek()) < end_us:
@@ -191,9 +194,13 @@ class Pipeline:
         self.finish(int(end_us))
 
     def _only_stuck(self) -> bool:
-        """Whether nothing is left but batches that can never succeed."""
+        """Whether nothing is left but what can never be processed."""
         open_lanes = [lane for lane in self.lanes if not lane.finished]
-        return bool(open_lanes) and all(lane.stuck and lane.closed for lane in open_lanes)
+        return bool(open_lanes) and all(lane.closed and self._never_done(lane) for lane in open_lanes)
+
+    def _never_done(self, lane: Lane) -> bool:
+        waits_for_ever = self.disabled_for_ever and lane.running is None and not lane.finished
+        return lane.stuck or waits_for_ever
 
     # -- processes -------------------------------------------------------------------------------------------
 
@@ -219,6 +226,20 @@ class Pipeline:
             if all(lane.finished for lane in self.lanes):
                 return
 
+    def disable(self) -> Process:
+        """Process: disable the mapping and enable it again (aws:E16)."""
+        for from_us, to_us in self.plan.outages:
+            yield At(self.clock, from_us, CHANGES)
+            for lane in self.lanes:
+                lane.reader.pause(from_us, lane.idle)
+            if to_us == NO_LIMIT:
+                self.disabled_for_ever = True
+                return
+            yield At(self.clock, to_us, CHANGES)
+            for lane in self.lanes:
+                lane.reader.resume(to_us)
+                self.wake(lane)
+
     def consume(self, lane: Lane) -> Process:
         """Process: read a shard, form a batch, work it off, move on."""
         clock, planned, reader, shard = self.clock, self.plan, lane.reader, lane.shard
@@ -230,7 +251,7 @@ class Pipeline:
                 look_us = reader.next_look_us(now_us)
                 if look_us is not None:
                     yield At(clock, look_us, STARTS + shard)
-                elif lane.closed:
+                elif lane.closed and not reader.paused:
                     lane.finished = True
                     return
                 else:
@@ -254,12 +275,17 @@ class Pipeline:
         clock, planned, shard = self.clock, self.plan, lane.shard
         ready_us, failures = clock.now_us, 0
         while lane.parts:
+            if lane.reader.paused:
+                lane.filled = clock.event()
+                yield lane.filled
+                yield At(clock, clock.now_us, STARTS + shard)
+                continue
             if lane.tries and not self.still_there(lane, clock.now_us):
                 continue
             slot = None
             if self.slots is not None:
                 slot = yield from self.acquire(lane, self.slots)
-                if not self.still_there(lane, clock.now_us):
+                if lane.reader.paused or not self.still_there(lane, clock.now_us):
                     self.slots.release(slot)
                     continue
             part_end, attempt = lane.parts[-1]
@@ -516,7 +542,7 @@ class Pipeline:
             created=self.arrivals.created,
             sampled_out=self.arrivals.sampled_out,
             in_producer=self.arrivals.in_producer + sum(lane.door.pending_records for lane in self.lanes),
-            stuck_shards=tuple(lane.shard for lane in self.lanes if lane.stuck),
+            stuck_shards=tuple(lane.shard for lane in self.lanes if self.plan.drained and self._never_done(lane)),
         )
         for lane in self.lanes:
             self._put_back(lane)

@@ -53,8 +53,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "event_source_mapping.tumbling_window": _no_time,
     "event_source_mapping.filter": _whole,
     "event_source_mapping.on_failure_destination": _nothing,
-    "event_source_mapping.enabled": lambda value: value is not False,
-    "event_source_mapping.outages": _nothing,
     "stream.stream_mode": _one_of("PROVISIONED"),
     "stream.warm_throughput": _nothing,
     "stream.reshard": _nothing,

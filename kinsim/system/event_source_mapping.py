@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from kinsim.errors import SettingError
 from kinsim.rule import rule
-from kinsim.units import Count, Duration, Fraction, OptionalSize, Settings, SignedCount, SignedDuration, Size
+from kinsim.units import (
+    Count,
+    Duration,
+    Fraction,
+    OptionalDuration,
+    OptionalSize,
+    Settings,
+    SignedCount,
+    SignedDuration,
+    Size,
+    format_duration,
+)
 
 
 class Backoff(Settings):
@@ -18,6 +30,25 @@ class Backoff(Settings):
     factor: float = Field(default=2.0, description="Growth of the wait from retry to retry.", examples=[2.0], ge=1)
     cap_s: Duration = Field(default=60.0, alias="cap", description="Longest wait.", examples=["60s"])
     jitter: Fraction = Field(default=0.0, description="Share of the wait that is drawn at random.", examples=["50%"])
+
+
+class Outage(Settings):
+    """A time during which the mapping is disabled: nothing is read and nothing invoked (aws:E16)."""
+
+    from_s: Duration = Field(alias="from", description="When it is disabled.", examples=["6h"])
+    to_s: OptionalDuration = Field(
+        default=None, alias="to", description="When it reads again (default: never).", examples=["7h"]
+    )
+
+    @model_validator(mode="after")
+    def _ends_later(self) -> Self:
+        if self.to_s is not None and self.to_s <= self.from_s:
+            raise SettingError(
+                f"the outage ends at {format_duration(self.to_s)}, but begins at {format_duration(self.from_s)}",
+                help="write a later `to`, or none if it never ends",
+                at=("to",),
+            )
+        return self
 
 
 class EventSourceMapping(Settings):
@@ -59,7 +90,11 @@ class EventSourceMapping(Settings):
         default=None, description="Where discarded batches are reported (DestinationConfig.OnFailure).", examples=[None]
     )
     enabled: bool = Field(default=True, description="Whether the mapping reads at all.", examples=[True])
-    outages: list[Any] = Field(default=[], description="Times during which the mapping is disabled.", examples=[[]])
+    outages: list[Outage] = Field(
+        default=[],
+        description="Times during which the mapping is disabled; what is in hand is finished.",
+        examples=[[{"from": "6h", "to": "7h"}]],
+    )
     poll_interval_s: Duration = Field(
         alias="poll_interval",
         description="Time between GetRecords calls of a shard; zero: every record is seen at once (aws:E10).",
@@ -132,7 +167,27 @@ class EventSourceMapping(Settings):
                 help="write at most batch_size",
                 at=("minimum_batch",),
             )
+        ends_s = 0.0
+        for number, outage in enumerate(self.outages):
+            if outage.from_s < ends_s:
+                raise SettingError(
+                    f"the outage from {format_duration(outage.from_s)} begins before the one in front of it is over",
+                    help="list outages in order, without overlap",
+                    at=("outages", number, "from"),
+                )
+            ends_s = math.inf if outage.to_s is None else outage.to_s
+        if not self.enabled and self.outages:
+            raise SettingError(
+                "outages of a mapping that is not enabled change nothing",
+                help="write enabled: true, or remove the outages",
+                at=("outages",),
+            )
         return self
+
+    @property
+    def disabled(self) -> list[Outage]:
+        """Times during which nothing is read, in order."""
+        return self.outages if self.enabled else [Outage.model_validate({"from": 0})]
 
 
 @rule

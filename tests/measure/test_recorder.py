@@ -273,6 +273,7 @@ DOCUMENTS = st.fixed_dictionaries(
                 "maximum_record_age": st.sampled_from(["15s", "40s"]),
                 "bisect_batch_on_function_error": st.booleans(),
                 "report_batch_item_failures": st.booleans(),
+                "outages": st.sampled_from([[{"from": "20s", "to": "50s"}], [{"from": "0s", "to": "7s"}]]),
             },
         ),
         "function": st.fixed_dictionaries(

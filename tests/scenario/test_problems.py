@@ -159,8 +159,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("event_source_mapping", "tumbling_window: 5s"),
         ("event_source_mapping", "filter: 20%"),
         ("event_source_mapping", "on_failure_destination: {redrive_at: 5h}"),
-        ("event_source_mapping", "enabled: false"),
-        ("event_source_mapping", "outages: [{from: 1h, to: 2h}]"),
         ("event_source_mapping", "starting_position: LATEST"),
         ("stream", "stream_mode: ON_DEMAND"),
         ("stream", "reshard: [{at: 6h, update_shard_count: 8}]"),
@@ -216,6 +214,40 @@ def test_a_default_that_is_not_built_says_whose_it_is(good, problems):
 def test_a_wrong_word_is_a_mistake_and_not_unbuilt(good, problems):
     (found,) = problems(good.replace("batch_size: 100", "starting_position: LATST"))
     assert "did you mean 'LATEST'?" in found.help
+
+
+@pytest.mark.parametrize(
+    ("new", "path", "says"),
+    [
+        ("maximum_batching_window: 301s", "maximum_batching_window", "above 300s"),
+        ("maximum_batching_window: 1500ms", "maximum_batching_window", "not 0s plus a multiple of 1s"),
+        ("maximum_retry_attempts: 10_001", "maximum_retry_attempts", "above 10000"),
+        ("maximum_retry_attempts: -2", "maximum_retry_attempts", "-1"),
+        ("maximum_record_age: 59s", "maximum_record_age", "below 60s"),
+        ("minimum_batch: 2", "minimum_batch", "profile ideal lets it be larger"),
+        ("outages: [{from: 2h, to: 1h}]", "outages[0].to", "ends at 1h, but begins at 2h"),
+        ("outages: [{from: 1h, to: 3h}, {from: 2h}]", "outages[1].from", "before the one in front of it is over"),
+        ("outages: [{from: 1h}, {from: 2h}]", "outages[1].from", "before the one in front of it is over"),
+        ("outages: [{to: 1h}]", "outages[0].from", "missing"),
+        ("outages: [{from: 1h, until: 2h}]", "outages[0].until", "allowed: from, to"),
+        ("enabled: false, outages: [{from: 1h, to: 2h}]", "outages", "not enabled"),
+    ],
+)
+def test_settings_of_failing_and_waiting_batches_out_of_range(good, problems, new, path, says):
+    text = good.replace("aws-2017", "aws-2026").replace("batch_size: 100", f"batch_size: 100, {new}")
+    (found,) = problems(text)
+    assert found.path == f"event_source_mapping.{path}"
+    assert says in f"{found.message} {found.help}"
+
+
+def test_records_that_fail_are_numbered_from_1(good, problems):
+    (found,) = problems(good.replace("function: {", "function: {faults: [{kind: error, records: [3, 0]}], "))
+    assert found.path == "function.faults[0].records[1]"
+
+
+def test_a_least_batch_is_no_larger_than_a_batch(good, problems):
+    text = good.replace("aws-2017", "ideal").replace("batch_size: 100", "batch_size: 100, minimum_batch: 101")
+    assert "no batch would ever form" in problems(text)[0].message
 
 
 # -- service level objectives --------------------------------------------------------------------------------

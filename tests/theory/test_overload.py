@@ -84,3 +84,13 @@ def test_t25_a_batch_that_outlasts_the_timeout_is_tried_until_it_expires(simulat
     assert run["processed_records"]["sum"] == 0
     assert run["expired_records"]["sum"] == 1
     assert run["expired_records"]["time_of_first"] == DAY
+
+
+def test_t32_a_cap_on_concurrency(simulate):
+    """case:T32, 1 %: five executions get 500 of 800 records a second done; the age grows by 3 s in 8."""
+    run = simulate("T32-concurrency-cap", keep=("invocations",))
+    assert run["processed_records"]["sum"] / 4_000 == approx(500, rel=0.01)
+    assert run["concurrent_executions"]["max"] == 5
+    runs = run.invocations[run.invocations.start_s > 1_000]
+    slope = np.polyfit(runs.start_s, runs.iterator_age_s, 1)[0]
+    assert slope == approx(0.375, rel=0.01)

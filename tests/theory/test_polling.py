@@ -33,3 +33,12 @@ def test_t36_a_call_brings_at_most_10_000_records(simulate):
     assert run["processed_records"]["sum"] == 1_000_000
     assert run["finish_s"]["mean"] == approx(99.5, abs=0.5)
     assert run["batch_records"]["max"] == 10_000
+
+
+def test_t31_a_shard_gives_out_2_mib_a_second(simulate):
+    """case:T31, 1 %: a backlog of an hour at 1 MiB/s is gone an hour after the mapping has come back."""
+    run = simulate("T31-read-limit", keep=("invocations",))
+    runs = run.invocations
+    caught_up_s = runs.start_s[runs.iterator_age_s < 2].min()
+    assert caught_up_s - 3_600 == approx(3_600, rel=0.01)
+    assert run["true_age_s"]["max"] == approx(3_600, rel=0.001)
