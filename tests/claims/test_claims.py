@@ -177,6 +177,42 @@ def test_c10_smaller_batches_smooth_the_spikes_over_the_five_minutes(claim):
     assert (highest > first + 10).all()
 
 
+def test_c11_calls_that_fail_and_are_tried_again_run_into_the_time_out(claim):
+    """The article's before and after: while the service is down, batches with a few calls time out."""
+    result = claim("C11-failing-calls").run(keep=("invocations",))
+    runs = result.invocations
+    hours = [runs[(runs.start_s >= begin) & (runs.start_s < begin + 3_600)] for begin in (0, 3_600, 7_200)]
+    before, during, after = (hour.end_s - hour.start_s for hour in hours)
+    timed_out = hours[1].outcome == "timeout"
+    assert before.max() < 2
+    assert timed_out.mean() > 0.9  # ten calls of three tries, 4.15 s each, are within a minute; fifteen are not
+    assert (during[timed_out] - 60 < 0.1).all() and (during[timed_out] >= 60).all()
+    assert (hours[1].records[timed_out] > 20).all()
+    assert len(hours[1]) < len(hours[0]) / 50  # and nothing behind them is seen
+    # when the service is back durations are what they were, the backlog drains and the age falls
+    assert after.median() == approx(before.median(), rel=0.05)
+    assert (hours[2].outcome == "ok").all()
+    assert hours[1].iterator_age_s.max() > 3_400
+    assert hours[2].iterator_age_s.iloc[-1] < 1
+    assert result["processed_records"]["sum"] > 0.999 * result["accepted_records"]["sum"]
+
+
+def test_c12_calls_for_every_log_event_eat_the_time(claim):
+    """2,000 log events a batch: 0.2 s of its own and 2,000 x share x latency of waiting, whatever the memory."""
+    found = {}
+    for share in (0.0, 0.05, 0.2):
+        for latency_ms in (20, 100):
+            call = {"name": "lookup", "per": "log_event", "share": share, "latency": f"{latency_ms}ms"}
+            found[share, latency_ms] = claim("C12-slow-calls", {"function.calls": [call]}).run()["duration_s"]["mean"]
+    own = found[0.0, 20]
+    assert own == found[0.0, 100] < 0.3
+    for (share, latency_ms), duration in found.items():
+        # the number of calls is binomial: 60 batches, standard error of the mean 0.6 % at 5 %, so 3 are 2 %
+        assert duration - own == approx(2_000 * share * latency_ms / 1_000, rel=0.02, abs=1e-9)
+    more_memory = claim("C12-slow-calls", {"function.memory_size": "1536 MB"}).run()["duration_s"]["mean"]
+    assert more_memory == approx(claim("C12-slow-calls").run()["duration_s"]["mean"], rel=0.02)
+
+
 def test_c14_iterator_age_saturates_at_the_retention(claim):
     result = claim("C14-retention").run(keep=("invocations",))
     # slope 1 - 20/30: a day of age after three days
