@@ -50,8 +50,9 @@ class ArrivalSource:
         self.pipelines = [Pipeline(context, pricing) for context in contexts(scenario, replication)]
         self.window_us = min(pipeline.window_us for pipeline in self.pipelines)
         self.created = 0
-        """Records created so far: offered in the run or still in a producer at its end."""
+        """Records created so far: offered in the run, or at its end still in a producer or sampled out."""
         self.sampled_out = 0
+        """Records that the producers did not send, at the end of the run."""
         self.in_producer = 0
         """Records in producers at the end of the run."""
 
@@ -85,7 +86,8 @@ class ArrivalSource:
             last = end_us >= self.duration_us and not (self.drained and waiting)
             if last:
                 self.in_producer = waiting
-                self.created += waiting
+                self.sampled_out = sum(pipeline.sampled_out for pipeline in self.pipelines)
+                self.created += waiting + self.sampled_out
             yield start_us, end_us, rows
             if last:
                 return
@@ -164,7 +166,7 @@ class SharedArrivals:
             if not drawn.complete and at == len(drawn.windows) and self._room(drawn):
                 drawn.draw()
             if drawn.complete and at == len(drawn.windows):
-                self.in_producer = drawn.source.in_producer
+                self.in_producer, self.sampled_out = drawn.source.in_producer, drawn.source.sampled_out
             yield start_us, end_us, rows
         if not drawn.complete:
             yield from self._drawn_again(at)
@@ -174,7 +176,12 @@ class SharedArrivals:
         self._keys[:] = [pipeline.keys for pipeline in self._source.pipelines]
         for number, window in enumerate(self._source.windows()):
             if number >= skipped:
-                self.created, self.in_producer = self._source.created, self._source.in_producer
+                source = self._source
+                self.created, self.in_producer, self.sampled_out = (
+                    source.created,
+                    source.in_producer,
+                    source.sampled_out,
+                )
                 yield window
 
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from kinsim.rule import compilable
 
@@ -116,3 +117,26 @@ def words(key: int, address: UInt64) -> UInt64:
         mixed *= np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
     return mixed
+
+
+def uniforms(key: int, address: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A number in [0, 1) with 53 random bits for each *address*.
+
+    >>> uniforms(1, np.array([5, 6])).round(6).tolist()
+    [0.762894, 0.877349]
+    """
+    return (words(key, address.astype(np.uint64)) >> np.uint64(11)).astype(np.float64) / (1 << 53)
+
+
+def binomial(n: NDArray[np.int64], p: float, u: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Successes among *n* at a chance of *p* each, by inversion of *u*: never fewer at a higher chance.
+
+    >>> binomial(np.array([1, 1, 4, 4, 10**6]), 0.5, np.array([0.4, 0.6, 0.05, 0.5, 0.5])).tolist()
+    [0, 1, 0, 2, 500000]
+    """
+    if p >= 1.0:
+        return np.array(n, np.int64)
+    found = np.maximum(np.ceil(special.bdtrik(u, n, p)), 0.0)
+    below = np.maximum(found - 1.0, 0.0)
+    found = np.where(special.bdtr(below, n, p) >= u, below, found)
+    return np.where(n > 0, np.clip(found, 0.0, n), 0.0).astype(np.int64)

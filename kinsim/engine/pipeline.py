@@ -15,6 +15,7 @@ from kinsim.engine.even import LARGEST_COUNT, all_single, any_spread, constant, 
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import pieces, records_until, singles
 from kinsim.engine.producers import Stage, producer_stage
+from kinsim.engine.sampling import sampling
 from kinsim.engine.splitting import SourceKeys, drawn_keys, with_keys
 from kinsim.engine.tables import Int64, Rows
 from kinsim.errors import ConfigError, Problem
@@ -114,6 +115,7 @@ class Pipeline:
             context.key(Purpose.SPLIT),
             context.bin_us > 0,
         )
+        self.sampling = sampling(context)
         self.stage: Stage | None = producer_stage(context, self.table)
         self.on_us = microseconds(source.start_s)
         self.off_us = min(context.duration_us, 1 << 62 if source.end_s is None else microseconds(source.end_s))
@@ -147,6 +149,11 @@ class Pipeline:
         return now
 
     @property
+    def sampled_out(self) -> int:
+        """Records created so far that the producer does not send."""
+        return 0 if self.sampling is None else self.sampling.left_out
+
+    @property
     def waiting(self) -> int:
         """Records created and not yet handed out."""
         held = sum(int(rows.count.sum()) for rows in self.ready)
@@ -163,6 +170,7 @@ class Pipeline:
         if len(rows):
             rows = self._numbered(rows)
             rows = self._marked(rows, number)
+            rows = rows if self.sampling is None else self.sampling.kept(rows)
         if self.stage is not None:
             rows = self.stage.window(rows, start_us, end_us)
         return self._finished(rows, number) if len(rows) else rows

@@ -44,7 +44,6 @@ def _whole(value: Any) -> bool:
 
 UNBUILT: dict[str, Callable[[Any], bool]] = {
     "pipelines": _nothing,
-    "alarms": _nothing,
     "engine": _one_of("auto", "reference"),
     "run.initial_backlog": _nothing,
     "account.other_functions": _one_of(0),
@@ -62,13 +61,10 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "function.reserved_concurrency": _nothing,
     "function.provisioned_concurrency": _one_of(0),
     "function.rules": _nothing,
-    "function.memory_used": _nothing,
-    "function.threads": _one_of(1),
     "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
     "producer.retry.mode": _one_of("none", "legacy", "backoff"),
     "producer.buffer": _nothing,
     "producer.on_partial_failure": _one_of("retry_failed"),
-    "producer.keep": _whole,
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
@@ -79,7 +75,6 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "event_source_mapping.lane_failure_blocks_shard": (),
     "event_source_mapping.shard_discovery": (),
     "stream.reshard_operation_time": (),
-    "function.parallel_fraction": (0, "0%"),
     "function.alert_deadline": (900, "900s", "15m"),
 }
 """Settings that change nothing yet, and the values besides the profile's that say no more than that."""

@@ -187,7 +187,10 @@ class Producer(Settings):
         default=None, description="Limit of what waits in the producer.", examples=[{"max_records": 10_000}]
     )
     keep: Fraction | None = Field(
-        default=None, description="Share of the records that is sent at all.", examples=["100%"]
+        default=None,
+        description="Share of the records (cloudwatch_logs: of the log events) that is sent at all.",
+        examples=["100%"],
+        gt=0,
     )
     distribution: Literal["by_log_stream", "random"] | None = Field(
         default=None,
