@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -50,8 +52,9 @@ SHARDS: Final = "stream.shard_count"
 class SweepResult:
     """A sweep that has run, or as much of it as there is.
 
-    ``points`` and ``frame`` hold one row per finished point: its id and settings, ``status``, ``slos_met``, every
-    metric as ``NAME.STATISTIC`` (the mean over replications) and the intervals of the main ones.
+    ``points`` and ``frame`` hold one row per finished point: its id and settings, ``status``, ``slos_met`` (by the mean
+    over replications), ``slos_kept_by`` (how many single replications keep all SLOs), every metric as
+    ``NAME.STATISTIC`` (the mean over replications) and the intervals of the main ones.
     """
 
     def __init__(self, journal: Journal, folder: Path | None = None, interrupted: bool = False) -> None:
@@ -257,7 +260,8 @@ class SweepResult:
         ----------
         metric: ``NAME.STATISTIC`` or the name of an SLO; by default the first SLO on an age, or the p99 latency
 
-        ``series`` names the values of the other axes; ``status`` judges this metric alone, ``all`` all SLOs.
+        ``series`` names the values of the other axes; ``status`` judges this metric alone, ``all`` all SLOs;
+        ``all_kept_by`` is the number of single replications that keep all SLOs, None where it is not known.
         """
         column, slo = self._chosen(metric)
         found = []
@@ -269,6 +273,7 @@ class SweepResult:
                     "series": self._series(settings, path),
                     **_value_of(detail, column, slo),
                     "all": _slo_columns(detail)["slos"],
+                    "all_kept_by": detail.get("kept_by"),
                     "point_id": detail["point_id"],
                 }
             )
@@ -305,7 +310,7 @@ class SweepResult:
 
         Raises ResultError where the sweep does not vary the number of shards.
         """
-        from kinsim.measure.figure_data import age_against_shards
+        from kinsim.measure import figure_data
 
         if SHARDS not in self.paths:
             raise ResultError(
@@ -315,14 +320,14 @@ class SweepResult:
         slo = self.slos.get(name) if name else None
         unit = slo["unit"] if slo else unit_of(column.rpartition(".")[0])
         scale = 1e-3 if unit == "Milliseconds" else 1.0
-        points = [{**point, "shards": point["x"]} for point in self.against(metric)]
+        points = self._in_order([{**point, "shards": point["x"]} for point in self.against(metric)])
         for point in points:
             for key in ("value", "ci_low", "ci_high"):
                 point[key] = None if point[key] is None else point[key] * scale
         bounds: Json = next(
             ({k: v for k, v in d["bounds"].items() if v} for d in self.details() if d.get("bounds")), {}
         )
-        return age_against_shards(
+        shown = figure_data.age_against_shards(
             points,
             metric=_figure_name(column, slo),
             unit="s" if unit in ("s", "Milliseconds") else unit,
@@ -330,6 +335,23 @@ class SweepResult:
             present=self._description["base_values"].get(SHARDS),
             bounds=bounds,
         )
+        runs = [[value * scale for value in self._each_run(point["point_id"], column, name)] for point in points]
+        kept = [point["kept_by"] for point in points]
+        return _with_runs(shown, runs, None if slo is None or None in kept else kept, self.replications)
+
+    def _in_order(self, points: list[Json]) -> list[Json]:
+        """By series, in the order of their first points, and by number of shards."""
+        series = list(dict.fromkeys(point["series"] for point in points))
+        return sorted(points, key=lambda point: (series.index(point["series"]), float(point["shards"])))
+
+    def _each_run(self, point_id: str, column: str, slo: str | None) -> list[float]:
+        """The value of *column*, or of an SLO, in each replication of a point that has one."""
+        name, _, statistic = column.rpartition(".")
+        found = [
+            numbers["slo_values"][slo] if slo else numbers["metrics"].get(name, {}).get(statistic)
+            for numbers in self.replications_of(point_id)
+        ]
+        return [value for value in found if value is not None]
 
     def smallest_sufficient(self, path: str = SHARDS) -> dict[str, Any]:
         """By series, the smallest value of *path* from which on every value tried meets all SLOs; None without one."""
@@ -347,6 +369,21 @@ class SweepResult:
                 best = value
             found[series] = best
         return found
+
+
+def _with_runs(data: FigureData, runs: list[list[float]], kept: list[int] | None, replications: int) -> FigureData:
+    """*data* with the lowest and highest of the single *runs* of each row, and how many of them keep the limit."""
+    import numpy as np
+
+    metric = f"{data.notes['metric']}_{data.notes['unit']}"
+    columns = {
+        **data.columns,
+        f"{metric}_lowest_run": np.array([min(values, default=math.nan) for values in runs]),
+        f"{metric}_highest_run": np.array([max(values, default=math.nan) for values in runs]),
+    }
+    if kept is not None:
+        columns["kept_by"] = np.array(kept, np.int64)
+    return replace(data, columns=columns, notes={**data.notes, "replications": replications})
 
 
 def _named(path: str, value: object) -> str:
@@ -387,13 +424,16 @@ def slo_columns_of(slos: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def _slo_columns(summary: Json) -> Json:
-    """Whether all SLOs are met, their state together, and state, value and interval of each."""
+    """Whether all SLOs are met, their state together, and of each its state, runs that keep it, value and interval."""
     slos = summary["slos"]
     states = [slo["status"] for slo in slos]
     together = next((state for state in ("missed", "undecided") if state in states), "met")
     row: Json = {"slos_met": together == "met", "slos": together if slos else "none"}
+    if slos:
+        row["slos_kept_by"] = summary.get("kept_by")
     for slo in slos:
         row[f"slo.{slo['name']}"] = slo["status"]
+        row[f"slo.{slo['name']}.kept_by"] = slo.get("kept_by")
         row[f"slo.{slo['name']}.value"] = slo["value"]
         row[f"slo.{slo['name']}.ci_low"] = slo["ci_low"]
         row[f"slo.{slo['name']}.ci_high"] = slo["ci_high"]
@@ -417,10 +457,11 @@ def _value_of(summary: Json, column: str, slo: str | None) -> Json:
     """Value, interval and status of one column, in the SLO's own numbers where it limits it."""
     for entry in summary["slos"]:
         if entry["name"] == slo:
-            return {key: entry[key] for key in ("value", "ci_low", "ci_high", "status")}
+            found = {key: entry[key] for key in ("value", "ci_low", "ci_high", "status")}
+            return {**found, "kept_by": entry.get("kept_by")}
     name, _, statistic = column.rpartition(".")
     numbers = summary["metrics"].get(name, {}).get(statistic, {})
-    return {**{key: numbers.get(key) for key in ("value", "ci_low", "ci_high")}, "status": "none"}
+    return {**{key: numbers.get(key) for key in ("value", "ci_low", "ci_high")}, "status": "none", "kept_by": None}
 
 
 def _write_csv(path: Path, columns: list[str], rows: Iterable[Json]) -> Path:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from kinsim.engine import arrivals
 from kinsim.experiment.axes import Point
 from kinsim.experiment.executors import OutOfTime, time_limit
+from kinsim.experiment.statistics import kept_by
 from kinsim.scenario import Scenario
 
 Json = dict[str, Any]
@@ -81,12 +82,16 @@ def replicate(scenario: Scenario, replication: int) -> Json:
 
 
 def combine(scenario: Scenario, numbers: Sequence[Json]) -> Json:
-    """What the replications of one point say together."""
+    """What the replications of one point say together, and how many of them keep all SLOs each by itself."""
     from kinsim.experiment.summary import summarise
 
     summary = summarise(scenario, numbers)
     kept = ("metrics", "slos", "cost", "bounds", "bounds_at_peak", "findings")
-    return {key: summary[key] for key in kept}
+    return {**{key: summary[key] for key in kept}, "kept_by": sum(_keeps_all(scenario, one) for one in numbers)}
+
+
+def _keeps_all(scenario: Scenario, one: Json) -> bool:
+    return all(kept_by([one["slo_values"][name]], slo.limit, slo.upper) for name, slo in scenario.slos.items())
 
 
 def _plain(value: Any) -> Any:

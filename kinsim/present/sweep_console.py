@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from kinsim.experiment.sweep_result import SHARDS
 from kinsim.present.cli import printable, write_result
 from kinsim.present.console import WIDTH
 from kinsim.present.documents import FORMAT_VERSION, table_text
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 MOST_SERIES = 6
 _LOOKS = {"met": "green", "missed": "red", "undecided": "yellow", "failed": "bold red"}
+_STATE = re.compile(r" (met|missed|undecided|failed)(, \d+ of \d+ runs)?$")
 
 
 def as_document(result: SweepResult) -> dict[str, Any]:
@@ -64,43 +67,80 @@ def row(result: SweepResult, point: dict[str, Any]) -> list[str]:
     cells = [_shown(point.get(path)) for path in result.paths]
     cells += [str(point["label"])] if "label" in point else []
     if result.slos:
-        cells += [_slo_cell(point, name, slo) for name, slo in result.slos.items()]
+        cells += [_slo_cell(point, name, slo, result.replications) for name, slo in result.slos.items()]
     else:
         cells += [quantity(point.get(column), unit) for column, unit in _PLAIN.values()]
     if not _shows_cost(result):
         cells.append(quantity(point.get("cost_usd_per_month.mean"), "USD"))
     state = point["status"] if point["status"] != "done" else point.get("slos", "done")
-    return [*cells, str(state if result.slos or state != "none" else "done")]
+    return [*cells, _state(point, result.replications) if result.slos else "done" if state == "none" else str(state)]
+
+
+def _state(point: dict[str, Any], runs: int) -> str:
+    """The state of a point, and how many runs keep all SLOs where the mean does and some run does not.
+
+    >>> _state({"status": "done", "slos": "met", "slos_kept_by": 28}, 30), _state({"status": "failed"}, 30)
+    ('met, 28 of 30 runs', 'failed')
+    """
+    state = str(point["slos"] if point["status"] == "done" else point["status"])
+    kept = point.get("slos_kept_by")
+    return f"{state}, {kept} of {runs} runs" if state == "met" and kept is not None and kept < runs else state
 
 
 def _shown(value: Any) -> str:
     return "–" if value is None else digits(value, 6) if isinstance(value, float) else str(value)
 
 
-def _slo_cell(point: dict[str, Any], name: str, slo: dict[str, Any]) -> str:
+def _slo_cell(point: dict[str, Any], name: str, slo: dict[str, Any], runs: int) -> str:
+    """The mean, its mark, and how many runs keep the SLO where neither all nor none do."""
     unit = {"Milliseconds": "ms", "Bytes": "B"}.get(slo["unit"], slo["unit"])
     value = quantity(point.get(f"slo.{name}.value"), unit)
     mark = {"met": "", "missed": " ✗", "undecided": " ?"}.get(str(point.get(f"slo.{name}")), "")
-    return value + mark
+    kept = point.get(f"slo.{name}.kept_by")
+    return value + mark + (f" {kept}/{runs}" if kept is not None and 0 < kept < runs else "")
 
 
 def sentences(result: SweepResult) -> list[str]:
     """The verdict, the smallest sufficient number of shards, and where the rest is."""
     verdict = result.verdict
     lines = [f"{verdict[0].upper()}{verdict[1:]}."]
-    if "stream.shard_count" in result.paths and result.slos:
-        found = list(result.smallest_sufficient().items())
-        for series, best in found[:MOST_SERIES]:
-            lines.append(
-                f"{f'{series}: no' if series else 'No'} number of shards tried meets all SLOs."
-                if best is None
-                else f"{f'{series}: s' if series else 'S'}mallest sufficient number of shards: {best}."
-            )
-        if len(found) > MOST_SERIES:
-            lines.append(f"… and {len(found) - MOST_SERIES} more combinations.")
+    if SHARDS in result.paths and result.slos:
+        lines += _sufficient(result)
+    if result.slos:
+        lines += _of_single_runs(result)
     if len(result.points) > MOST_ROWS:
         lines.append(f"The first {MOST_ROWS} of {len(result.points):,} points are shown; all are in points.csv.")
     return lines
+
+
+def _sufficient(result: SweepResult) -> list[str]:
+    """The smallest sufficient number of shards of each series, and whether single runs miss an SLO there."""
+    found = list(result.smallest_sufficient().items())
+    runs = result.replications
+    kept = {(point["series"], point["x"]): point["all_kept_by"] for point in result.against(path=SHARDS)}
+    lines = []
+    for series, best in found[:MOST_SERIES]:
+        if best is None:
+            lines.append(f"{f'{series}: no' if series else 'No'} number of shards tried meets all SLOs.")
+            continue
+        number = kept.get((series, best))
+        share = f"; {number} of {runs} runs keep all SLOs there" if number is not None and number < runs else ""
+        lines.append(f"{f'{series}: s' if series else 'S'}mallest sufficient number of shards: {best}{share}.")
+    if len(found) > MOST_SERIES:
+        lines.append(f"… and {len(found) - MOST_SERIES} more combinations.")
+    return lines
+
+
+def _of_single_runs(result: SweepResult) -> list[str]:
+    """What a reader must know who takes the state of a point for that of every run."""
+    runs = result.replications
+    if runs == 1:
+        return [
+            "Each point is one run, which has no interval: met and missed say what that run did, not how sure it is."
+        ]
+    if any(0 < (row.get(f"slo.{name}.kept_by") or 0) < runs for row in result.points for name in result.slos):
+        return [f"met is said of the mean over {runs} runs; k/{runs} after a value: so many single runs keep the SLO."]
+    return []
 
 
 def headline(result: SweepResult) -> str:
@@ -135,8 +175,8 @@ def print_sweep(result: SweepResult) -> None:
     console = Console(force_terminal=True, highlight=False, soft_wrap=True, width=WIDTH)
     for line in text.splitlines():
         shown = Text(printable(line, console.encoding))
-        words = line.split()
-        if words and words[-1] in _LOOKS:
-            shown.highlight_words([words[-1]], _LOOKS[words[-1]])
+        state = _STATE.search(shown.plain)
+        if state:
+            shown.stylize(_LOOKS["undecided" if state[2] else state[1]], state.start(), state.end())
         shown.highlight_regex(r"\S+( \S+)? ✗", "red")
         console.print(shown)

@@ -123,6 +123,59 @@ def test_figure_4(folder: Path) -> None:
         result.age_against_shards("queue_wait_s.p98")
 
 
+@pytest.fixture
+def spread(base: ks.Scenario) -> SweepResult:
+    """Two points, the second of which meets its SLO in the mean though a run does not."""
+    values = sweep(base, {"stream.shards": [1, 2]}, replications=8, workers=1).points[1]
+    shown = sweep(base, {"stream.shards": [2]}, replications=8, workers=1)
+    runs = [numbers["slo_values"]["fresh"] for numbers in shown.replications_of(shown.points[0]["point_id"])]
+    assert values["slo.fresh.ci_high"] < max(runs)
+    limit = (values["slo.fresh.ci_high"] + max(runs)) / 2
+    return sweep(base, {"stream.shards": [1, 2]}, overrides={"slos.fresh.at_most": limit}, replications=8, workers=1)
+
+
+def test_the_table_says_how_many_runs_keep_each_slo(spread: SweepResult) -> None:
+    first, second = spread.points
+    for point, detail in zip(spread.points, spread.details(), strict=True):
+        limits = {slo["name"]: slo["limit"] for slo in detail["slos"]}
+        runs = [numbers["slo_values"] for numbers in spread.replications_of(point["point_id"])]
+        for name, limit in limits.items():
+            assert point[f"slo.{name}.kept_by"] == sum(values[name] <= limit for values in runs)
+        assert point["slos_kept_by"] == sum(all(v[name] <= limits[name] for name in limits) for v in runs)
+    assert first["slos"] == "missed"
+    assert (second["slos"], second["slo.complete.kept_by"]) == ("met", 8)
+    assert 0 < second["slos_kept_by"] == second["slo.fresh.kept_by"] < 8
+
+
+def test_figure_4_has_the_range_of_single_runs(spread: SweepResult) -> None:
+    data = spread.age_against_shards()
+    runs = [
+        [numbers["slo_values"]["fresh"] for numbers in spread.replications_of(point["point_id"])]
+        for point in spread.points
+    ]
+    column = "queue_wait_p99_s"
+    assert data.columns[f"{column}_lowest_run"].tolist() == [min(values) for values in runs]
+    assert data.columns[f"{column}_highest_run"].tolist() == [max(values) for values in runs]
+    assert data.columns["kept_by"].tolist() == [point["slo.fresh.kept_by"] for point in spread.points]
+    assert data.notes["replications"] == 8
+    other = spread.age_against_shards("iterator_age_s.max")
+    assert "kept_by" not in other.columns
+    ages = [
+        numbers["metrics"]["iterator_age_s"]["max"] for numbers in spread.replications_of(spread.points[0]["point_id"])
+    ]
+    assert other.columns["iterator_age_max_s_highest_run"][0] == max(ages)
+
+
+def test_rows_of_figure_4_belong_together_whatever_the_order_of_the_points(base: ks.Scenario) -> None:
+    axes = [{"event_source_mapping.batch_size": [10, 1]}, {"stream.shards": [4, 1]}]
+    result = sweep(base, axes, workers=1)
+    data = result.age_against_shards("iterator_age_s.max")
+    assert data.columns["shard_count"].tolist() == [1, 4, 1, 4]
+    value, low, high = (data.columns[f"iterator_age_max_s{end}"] for end in ("", "_lowest_run", "_highest_run"))
+    assert (low < high).all()
+    assert value.tolist() == pytest.approx((low + high) / 2)  # the mean of two runs
+
+
 def test_figure_4_needs_shards(base: ks.Scenario) -> None:
     result = sweep(base, {"event_source_mapping.batch_size": [1, 10]}, workers=1)
     with pytest.raises(ResultError, match=r"needs an axis stream\.shard_count"):

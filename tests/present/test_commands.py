@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import kinsim as ks
+from kinsim.experiment.sweep_worker import combine
 from kinsim.present.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
@@ -391,6 +392,33 @@ def test_sweep_as_json(sweep_folder, work, capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["format_version"] == "1.0"
     assert [point["stream.shard_count"] for point in document["points"]] == [1, 2, 3]
+
+
+def test_one_run_and_single_runs_are_told(work, tmp_path, capsys, monkeypatch):
+    command = ["sweep", str(work / "few.yaml"), "-o", str(tmp_path), "--executor", "serial", "--no-figures", "-q"]
+    assert main([*command, "--replications", "1"]) == 0
+    assert "Each point is one run, which has no interval" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "one run" not in capsys.readouterr().out
+    monkeypatch.setattr("kinsim.experiment.sweep.combine", kept_by_one_run)
+    assert main([*command, "--fresh"]) == 0
+    said = capsys.readouterr().out
+    rows = [line for line in said.splitlines() if line.endswith("  met, 1 of 2 runs")]
+    assert len(rows) == 3
+    assert all(" 1/2 " in row for row in rows)
+    assert "Smallest sufficient number of shards: 1; 1 of 2 runs keep all SLOs there." in said
+    assert "k/2 after a value: so many single runs keep the SLO" in said
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(command) == 0
+    assert "\x1b[33m met, 1 of 2 runs" in capsys.readouterr().out
+    (rows,) = [rows for path in tmp_path.rglob("points.csv") if (rows := table(path))[0]["replications"] == "2"]
+    assert {(row["slos_kept_by"], row["slo.fresh.kept_by"]) for row in rows} == {("1", "1")}
+
+
+def kept_by_one_run(scenario, numbers):
+    """What replications say together, had only one of them kept the first SLO."""
+    summary = combine(scenario, numbers)
+    return {**summary, "slos": [{**summary["slos"][0], "kept_by": 1}, *summary["slos"][1:]], "kept_by": 1}
 
 
 def test_stored_sweep_plans_the_same_points(sweep_folder, work, capsys):
