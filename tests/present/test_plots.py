@@ -55,4 +55,4 @@ def test_unknown_size(result):
 def test_sweep():
     sweep = ks.sweep(ks.parse(TEXT), {"stream.shards": [1, 2]}, replications=1, executor="serial")
     figure = sweep.plot.age_against_shards()
-    assert figure.axes[0].get_xlabel() == "shards"
+    assert figure.axes[0].get_xlabel() == "shards (base scenario: 3)"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from kinsim.present.format import digits
+from kinsim.present.format import digits, quantity
 
 _TIME_UNITS = (
     (180.0, 1.0, "s", (1, 2, 5, 10, 20, 30, 60)),
@@ -80,19 +81,33 @@ def age_floor(values: NDArray[np.float64]) -> float:
 
 
 def age_axis(ax: Axes, values: NDArray[np.float64], *, also: list[float], label: str) -> None:
-    """Ages on a logarithmic axis that has a zero, ticks at times people name."""
+    """Ages on an axis that is logarithmic above a floor and has a zero, ticks at times people name."""
     floor = age_floor(values)
     finite = values[np.isfinite(values)]
     highest = float(finite.max()) if finite.size else 1.0
     top = max([highest * 2.6, floor * 10, *(1.6 * line for line in also)])
     ax.set_yscale("symlog", linthresh=floor, linscale=0.45, base=10)
     ax.set_ylim(0, top)
-    inside = [(0.0, "0"), *age_ticks(floor, top)]
+    _age_ticks(ax, [(0.0, "0"), *age_ticks(floor, top)])
+    sep = " " if len(label) < 20 else "\n"
+    scale = f"(log scale above {quantity(floor, 's')})"
+    ax.set_ylabel(f"{label}{sep}{scale}")
+
+
+def log_age_axis(ax: Axes, low: float, high: Sequence[float], *, label: str) -> None:
+    """Ages above zero from about *low* to all of *high* on a logarithmic axis."""
+    bottom, top = low / 1.6, 1.6 * max(high)
+    ax.set_yscale("log")
+    ax.set_ylim(bottom, top)
+    _age_ticks(ax, age_ticks(bottom, top))
+    ax.set_ylabel(f"{label} (log scale)")
+
+
+def _age_ticks(ax: Axes, inside: list[tuple[float, str]]) -> None:
     ax.yaxis.set_major_locator(FixedLocator([value for value, _ in inside]))
     ax.yaxis.set_major_formatter(FixedFormatter([text for _, text in inside]))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.set_ylabel(f"{label} (log scale)")
 
 
 def amount_axis(ax: Axes, top: float, label: str) -> None:

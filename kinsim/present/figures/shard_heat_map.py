@@ -33,7 +33,7 @@ def words(data: FigureData) -> Words:
     if notes["hottest"] is not None and len(notes["shards"]) > 1:
         subtitle += f"; peak to mean {digits(notes['peak_to_mean'])}, Gini {round(notes['gini'], 2):g}"
     if sum(notes.get("rejected_per_shard", [])):
-        subtitle += "; red: records rejected"
+        subtitle += "; orange bars: records rejected"
     title = _finding(notes)
     return Words(title, subtitle, f"{title}. {subtitle}.")
 
@@ -125,7 +125,7 @@ def _round_up(share: float) -> float:
 
 
 def _rejections(ax: Axes, data: FigureData, shards: int, edges: Any) -> None:
-    """A red bar in a shard's row for as long as it rejected records."""
+    """An orange bar in a shard's row for as long as it rejected records."""
     rejected = np.nan_to_num(data.columns["rejected_records"].reshape(shards, -1)) > 0
     bars = []
     for shard in np.flatnonzero(rejected.any(axis=1)):
