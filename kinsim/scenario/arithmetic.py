@@ -1,6 +1,7 @@
 """What can be known of a scenario without simulating it: mean loads, the time of a batch, capacities.
 
-All in SI units; means stand for what varies.  None says that only a simulation (or a trace's file) tells.
+All in SI units; means stand for what varies, except in a *heavy* batch, one of a thousand.  None says that only a
+simulation (or a trace's file) tells.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kinsim.system import function as rules
+from kinsim.system.distributions import Distribution
 from kinsim.system.function import DurationParts
 from kinsim.system.partition_keys import CountedKeys, ListedKeys, PrefixedKeys, mean_key_bytes
 from kinsim.system.producer import event_body_bytes, gzip_bytes, subscription_plan
@@ -23,6 +25,43 @@ if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
 
 CPU = {"quota": rules.QUOTA, "proportional": rules.PROPORTIONAL, "unlimited": rules.UNLIMITED}
+
+
+OFTEN = 0.999
+"""What a heavy batch has of each amount that is drawn once per batch: the value that one in a thousand exceeds."""
+DEVIATIONS = 3.0
+"""Standard deviations above its mean that the sum of many draws has in a heavy batch: about one in a thousand."""
+BUFFER = 0.5
+"""Share of the time-out in which runs should end; the rest is for rare slow events."""
+NEAR = 0.8
+"""A heavy batch that takes more than this share of the time-out comes near it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What records differ in: mean, standard deviation, and what one in a thousand exceeds."""
+
+    mean: float
+    deviation: float = 0.0
+    often: float = math.inf
+
+    @staticmethod
+    def of(spread: Distribution) -> Amount:
+        """The amount that a distribution gives."""
+        return Amount(spread.mean, math.sqrt(spread.variance), spread.quantile(OFTEN))
+
+    def times(self, factor: float, most: float = math.inf) -> Amount:
+        """So many times as much, but *most* at the most."""
+        return Amount(min(factor * self.mean, most), factor * self.deviation, min(factor * self.often, most))
+
+    def heavy(self, records: int) -> float:
+        """Per record of a heavy batch: all somewhat above the mean and one far above, rather too much than too little.
+
+        >>> Amount(10.0, 5.0, 35.0).heavy(100), Amount(10.0, 5.0, 35.0).heavy(1)
+        (11.75, 35.0)
+        """
+        high = self.mean + DEVIATIONS * self.deviation / math.sqrt(records) + (self.often - self.mean) / records
+        return max(self.mean, min(self.often, high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +77,34 @@ class Load:
     """Highest rate; infinite where records come at once."""
     data_bytes: float
     key_bytes: float
-    log_events: float
-    body_bytes: float
+    events: Amount
+    """Log events of a record."""
+    body: Amount
     """Bytes of a record after decompression."""
-    work_s: float
+    work: Amount
+    """CPU seconds at one vCPU that a record brings."""
     keys: int | None
     """Number of different keys where it is small and fixed."""
+    packed: tuple[float, float] | None = None
+    """Bytes of a record and of each log event in it, where records are packed log events."""
 
     @property
     def record_bytes(self) -> float:
         """What a record weighs against a shard's limit (aws:W4)."""
         return self.data_bytes + self.key_bytes
+
+    def heaviest(self, records: int, data_bytes: float) -> tuple[float, float, float]:
+        """Log events, bytes after decompression and work per record of a heavy batch.
+
+        *data_bytes* is what an invocation's event has room for per record: unequal records do not exceed it together.
+        """
+        events, body = self.events.heavy(records), self.body.heavy(records)
+        if self.packed is None:
+            body = min(body, max(data_bytes, self.body.mean))
+        else:
+            room = max((data_bytes - self.packed[0]) / self.packed[1], self.events.mean)
+            events, body = min(events, room), body * min(1.0, room / events)
+        return events, body, self.work.heavy(records)
 
 
 def load_of(name: str, source: Source, scenario: Scenario) -> Load:
@@ -62,9 +118,9 @@ def load_of(name: str, source: Source, scenario: Scenario) -> Load:
         peak_per_s=peak_rate_per_s(source),
         data_bytes=source.record_size_bytes.mean,
         key_bytes=mean_key_bytes(source.partition_keys),
-        log_events=source.log_events_per_record.mean,
-        body_bytes=source.record_size_bytes.mean,
-        work_s=source.work_s.mean,
+        events=Amount.of(source.log_events_per_record),
+        body=Amount.of(source.record_size_bytes),
+        work=Amount.of(source.work_s),
         keys=_number_of_keys(source),
     )
 
@@ -75,6 +131,9 @@ def _flow_logs(name: str, source: Source, flow: VpcFlowLogsArrivals, scenario: S
     lines = flow.lines_per_interface.mean * flow.period_s / flow.aggregation_interval_s
     records = max(1, math.ceil(lines / plan.most_events))
     events = max(lines / records, 1.0)
+    body_bytes = event_body_bytes(
+        round(events), round(events) * flow.line_size_bytes, plan.event_json_bytes, plan.message_copies
+    )
     rate = flow.interfaces * min(lines, records) / flow.period_s
     at_once = math.inf if flow.phase == "aligned" else flow.interfaces * records / max(flow.publish_spread_s, 1.0)
     return Load(
@@ -84,15 +143,17 @@ def _flow_logs(name: str, source: Source, flow: VpcFlowLogsArrivals, scenario: S
         peak_per_s=rate if flow.phase == "random" else at_once,
         data_bytes=float(gzip_bytes(round(events), plan.gzip_fixed, plan.gzip_per_event)),
         key_bytes=float(mean_key_bytes(source.partition_keys)),
-        log_events=events,
-        body_bytes=float(
-            event_body_bytes(
-                round(events), round(events) * flow.line_size_bytes, plan.event_json_bytes, plan.message_copies
-            )
-        ),
-        work_s=source.work_s.mean,
+        events=_of_interfaces(flow, events, float(plan.most_events)),
+        body=_of_interfaces(flow, events, float(plan.most_events)).times(body_bytes / events),
+        work=Amount.of(source.work_s),
         keys=None,
+        packed=(plan.gzip_fixed, plan.gzip_per_event),
     )
+
+
+def _of_interfaces(flow: VpcFlowLogsArrivals, events: float, most: float) -> Amount:
+    """Log events of a record, as unequal as the interfaces, up to what a record holds."""
+    return Amount.of(flow.lines_per_interface).times(events / flow.lines_per_interface.mean, most)
 
 
 def _number_of_keys(source: Source) -> int | None:
@@ -141,7 +202,7 @@ class Arithmetic:
     @cached_property
     def log_events(self) -> float:
         """Mean log events of a record."""
-        return self._mean(lambda load: load.log_events)
+        return self._mean(lambda load: load.events.mean)
 
     @cached_property
     def bytes_per_s(self) -> float | None:
@@ -165,46 +226,63 @@ class Arithmetic:
         size = self.scenario.event_source_mapping.batch_size
         return size if self.payload_records is None else max(1, min(size, self.payload_records))
 
-    def batch_s(self, records: int, memory_mb: int | None = None) -> float:
-        """Mean time of an invocation with so many records, the initialisation of a new environment left out."""
+    def batch_s(self, records: int, memory_mb: int | None = None, *, heavy: bool = False) -> float:
+        """Mean time of an invocation with so many records, the initialisation of a new environment left out.
+
+        A *heavy* one has records and own time such as one in a thousand has, within what an event holds; its calls,
+        and its mix of sources, stay those of the mean.
+        """
         function = self.scenario.function
         mb_per_vcpu = int(self.scenario.profile_data.constant("mb_per_vcpu"))
         memory = function.memory_size_mb if memory_mb is None else memory_mb
-        calls_us = self._calls_s(records) * 1e6
-        own_us = round(self._mean(lambda load: load.work_s) * records * 1e6)
-        parts = function.duration if isinstance(function.duration, DurationParts) else None
-        work_us = 0.0
-        fixed_us = 0.0 if parts is None else parts.fixed_s.mean * 1e6
-        measured = parts is not None and parts.reference_memory_mb is not None
-        if parts is not None:
-            work_us = rules.work_us(
-                fixed_us if measured else 0.0,
-                parts.per_invocation_s.mean * 1e6,
-                parts.per_record_s * 1e6,
-                parts.per_log_event_s * 1e6,
-                parts.per_mib_s * 1e6,
-                records,
-                round(self.log_events * records),
-                round(self._mean(lambda load: load.body_bytes) * records),
-                0,
-            )
-        reference = function.memory_size_mb
-        if parts is not None and parts.reference_memory_mb is not None:
-            reference = parts.reference_memory_mb
-        whole_us = 0.0 if isinstance(function.duration, DurationParts) else function.duration.mean * 1e6
+        own = function.duration
+        parts = own if isinstance(own, DurationParts) else DurationParts()
+        events, body_bytes, work_s = self._contents(records, heavy)
+        calls_us, own_us = self._calls_s(records) * 1e6, float(round(work_s * 1e6))
+        whole_us = 0.0 if isinstance(own, DurationParts) else _drawn(own, heavy) * 1e6
+        fixed_us = _drawn(parts.fixed_s, heavy) * 1e6
+        measured = parts.reference_memory_mb is not None
+        work_us = rules.work_us(
+            fixed_us if measured else 0.0,
+            _drawn(parts.per_invocation_s, heavy) * 1e6,
+            parts.per_record_s * 1e6,
+            parts.per_log_event_s * 1e6,
+            parts.per_mib_s * 1e6,
+            records,
+            round(events),
+            round(body_bytes),
+            0,
+        )
         return 1e-6 * rules.run_us(
             whole_us,
             calls_us if measured else fixed_us + calls_us,
             work_us if measured else 0.0,
-            float(own_us) if measured else work_us + own_us,
-            (parts.cpu_fraction or 0.0) if parts is not None else 0.0,
-            rules.cpu_share(reference, mb_per_vcpu) if measured else 1.0,
+            own_us if measured else work_us + own_us,
+            parts.cpu_fraction or 0.0,
+            rules.cpu_share(parts.reference_memory_mb, mb_per_vcpu) if parts.reference_memory_mb else 1.0,
             rules.cpu_share(memory, mb_per_vcpu),
             CPU[function.cpu],
             function.cpu_period_s * 1e6,
-            1.0,
+            _noise(parts.cv) if heavy else 1.0,
             1.0,
         )
+
+    def _contents(self, records: int, heavy: bool) -> tuple[float, float, float]:
+        """Log events, bytes after decompression and own work of a batch."""
+        if heavy:
+            room = {load.name: self._room_bytes(load, records) for load in self.loads}
+            heaviest = {load.name: load.heaviest(records, room[load.name]) for load in self.loads}
+            each = [self._mean(lambda load, k=k: heaviest[load.name][k]) for k in range(3)]  # type: ignore[misc]
+        else:
+            each = [self._mean(of) for of in (lambda x: x.events.mean, lambda x: x.body.mean, lambda x: x.work.mean)]
+        return each[0] * records, each[1] * records, each[2] * records
+
+    def _room_bytes(self, load: Load, records: int) -> float:
+        """Data that an invocation's event has room for per record (aws:E8, E9)."""
+        mapping = self.scenario.event_source_mapping
+        if mapping.payload_limit_bytes is None:
+            return math.inf
+        return 0.75 * (mapping.payload_limit_bytes / records - mapping.payload_envelope_bytes - load.key_bytes)
 
     def _calls_s(self, records: int) -> float:
         made_by = {"record": float(records), "log_event": self.log_events * records, "invocation": 1.0}
@@ -214,22 +292,33 @@ class Arithmetic:
             total += made_by[call.per] * call.share * (tries * call.latency_s.mean + (tries - 1) * call.wait_s)
         return total
 
-    def largest_batch(self) -> int:
-        """Most records that end before the time-out, up to the full batch; 0 where one record does not."""
+    def largest_batch(self, share: float = 1.0, *, heavy: bool = False) -> int:
+        """Most records that end within that *share* of the time-out, up to the full batch; 0 where one does not."""
         timeout = self.scenario.function.timeout_s
         if timeout is None:
             return self.full_batch
-        return _last(0, self.full_batch, lambda n: n == 0 or self.batch_s(n) <= timeout)
+        return _last(0, self.full_batch, lambda n: n == 0 or self.batch_s(n, heavy=heavy) <= share * timeout)
 
-    def smallest_memory_mb(self) -> int | None:
-        """Least memory with which a full batch ends before the time-out, or None where none does."""
+    def smallest_memory_mb(self, share: float = 1.0, *, heavy: bool = False) -> int | None:
+        """Least memory with which a full batch ends within that *share* of the time-out, or None where none does."""
         timeout, limit = self.scenario.function.timeout_s, self.scenario.profile_data.limits.get("function.memory_size")
         if timeout is None or limit is None:
             return None
         low, high, step = (int(limit.parse(each)) for each in (limit.low, limit.high, limit.step or 1))
         sizes = range(low, high + 1, step)
-        slow = _last(-1, len(sizes) - 1, lambda i: i < 0 or self.batch_s(self.full_batch, sizes[i]) > timeout)
-        return sizes[slow + 1] if slow + 1 < len(sizes) else None
+
+        def slow(i: int) -> bool:
+            return i < 0 or self.batch_s(self.full_batch, sizes[i], heavy=heavy) > share * timeout
+
+        last = _last(-1, len(sizes) - 1, slow)
+        return sizes[last + 1] if last + 1 < len(sizes) else None
+
+    def cures(self, share: float = 1.0, *, heavy: bool = False) -> list[str]:
+        """Settings with which a full batch ends within that *share* of the time-out."""
+        smaller, larger = self.largest_batch(share, heavy=heavy), self.smallest_memory_mb(share, heavy=heavy)
+        found = [f"batch_size {smaller}"] if 0 < smaller < self.scenario.event_source_mapping.batch_size else []
+        more = larger is not None and larger > self.scenario.function.memory_size_mb
+        return found + ([f"memory_size {larger} MB"] if more else [])
 
     # -- capacities
 
@@ -283,6 +372,15 @@ class Arithmetic:
         """Sources that come in bursts."""
         sources = self.scenario.workload.sources.items()
         return [(name, source.arrivals) for name, source in sources if isinstance(source.arrivals, BurstArrivals)]
+
+
+def _drawn(spread: Distribution, heavy: bool) -> float:
+    return spread.quantile(OFTEN) if heavy else spread.mean
+
+
+def _noise(cv: float) -> float:
+    """The lognormal factor of mean 1 that one batch in a thousand exceeds."""
+    return math.exp(DEVIATIONS * math.sqrt(math.log1p(cv**2)) - math.log1p(cv**2) / 2)
 
 
 def payload_bytes(data_bytes: float, key_bytes: float, envelope_bytes: int) -> float:

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from kinsim.errors import Problem
-from kinsim.scenario.arithmetic import Arithmetic, payload_bytes
+from kinsim.scenario.arithmetic import BUFFER, NEAR, Arithmetic, payload_bytes
 from kinsim.scenario.checks import problem_at
+from kinsim.scenario.model import unit_of_statistic
 from kinsim.scenario.tree import Path as Steps
 from kinsim.system.workload.modulation import Modulated
-from kinsim.system.workload.trace import TraceArrivals, file_trouble
+from kinsim.system.workload.trace import TraceArrivals, file_trouble, unused_totals
 from kinsim.units import format_duration
 
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
+
+SHORTEST_MS = 1_000
+"""A bare number below this, as a limit in milliseconds, was probably meant as seconds."""
 
 Finding = tuple[Steps, str, str]
 """Where, what, and what to try."""
@@ -37,28 +41,44 @@ def batch_time(known: Arithmetic) -> Iterator[Finding]:
     timeout = scenario.function.timeout_s
     if timeout is None:
         return
-    full, memory = known.full_batch, scenario.function.memory_size_mb
+    full = known.full_batch
     takes = known.batch_s(full)
     if takes <= timeout:
+        yield from _buffer(known, timeout, takes)
         return
-    line = _line(scenario, ("event_source_mapping", "batch_size"))
-    message = (
-        f"got {format_duration(timeout)}; a full batch takes {_seconds(takes)} at {memory} MB "
-        f"(batch_size {scenario.event_source_mapping.batch_size}{line}): "
-        "it would time out and be retried until it expires"
-    )
-    cures = []
-    smaller, larger = known.largest_batch(), known.smallest_memory_mb()
-    if smaller > 0:
-        cures.append(f"batch_size {smaller}")
-    if larger is not None:
-        cures.append(f"memory_size {larger} MB")
+    message = f"{_batch_against(known, timeout, takes)}: it would time out and be retried until it expires"
+    cures = known.cures()
     help = f"try {' or '.join(cures)}" if cures else "neither a smaller batch nor more memory is enough: cut the work"
     if known.log_events > 1:
         help += f"; to end in time it must do {full * known.log_events / timeout:,.0f} log events a second"
     elif full > 1:
         help += f"; to end in time it must do {full / timeout:,.3g} records a second"
     yield ("function", "timeout"), message, help
+
+
+def _batch_against(known: Arithmetic, timeout: float, takes: float) -> str:
+    scenario = known.scenario
+    line = _line(scenario, ("event_source_mapping", "batch_size"))
+    size, memory = scenario.event_source_mapping.batch_size, scenario.function.memory_size_mb
+    full = f"a full batch takes {_seconds(takes)} at {memory} MB (batch_size {size}{line})"
+    return f"got {format_duration(timeout)}; {full}"
+
+
+def _buffer(known: Arithmetic, timeout: float, takes: float) -> Iterator[Finding]:
+    """Full batches that end in time on average, but leave no buffer (claim:C6)."""
+    heavy = known.batch_s(known.full_batch, heavy=True)
+    if takes <= BUFFER * timeout and heavy <= NEAR * timeout:
+        return
+    message = _batch_against(known, timeout, takes)
+    if heavy > 1.005 * takes:
+        message += f" and one in a thousand about {_seconds(heavy)}"
+    if heavy > timeout:
+        message += ": such batches would time out and be retried until they expire"
+    else:
+        message += ": little is left for slow runs"
+    cures = known.cures(BUFFER, heavy=True)
+    enough = f"try {' or '.join(cures)}" if cures else "neither a smaller batch nor more memory is enough"
+    yield ("function", "timeout"), message, f"runs should end within half of the time-out: {enough}"
 
 
 def stream_capacity(known: Arithmetic) -> Iterator[Finding]:
@@ -265,13 +285,38 @@ def never_seen(known: Arithmetic) -> Iterator[Finding]:
 
 
 def traces(known: Arithmetic) -> Iterator[Finding]:
-    """Traces that cannot be read; a run stops there."""
+    """Traces that cannot be read, where a run stops, and totals of periods that are read as records."""
     scenario = known.scenario
     for name, source in scenario.workload.sources.items():
-        if isinstance(source.arrivals, TraceArrivals):
-            trouble = file_trouble(source.arrivals.path(scenario.base_dir))
-            if trouble is not None:
-                yield _source(known, name, "arrivals", "file"), *trouble
+        if not isinstance(source.arrivals, TraceArrivals):
+            continue
+        path = source.arrivals.path(scenario.base_dir)
+        trouble = file_trouble(path)
+        if trouble is not None:
+            yield _source(known, name, "arrivals", "file"), *trouble
+            continue
+        unused = unused_totals(source.arrivals, path)
+        if unused is not None:
+            gap_s, column = unused
+            yield (
+                _source(known, name, "arrivals", "file"),
+                f"each row is one record; rows come every {format_duration(gap_s)}, and column {column!r} is unused",
+                f"did you mean count: {column}?",
+            )
+
+
+def bare_milliseconds(known: Arithmetic) -> Iterator[Finding]:
+    """Bare numbers as limits of CloudWatch's metrics in milliseconds that were meant as seconds."""
+    scenario = known.scenario
+    for name, slo in scenario.slos.items():
+        bound = "at_most" if slo.upper else "at_least"
+        node = scenario._document.find(("slos", name, bound))
+        if node is None or unit_of_statistic(slo.metric, slo.statistic) != "Milliseconds":
+            continue
+        written = str(node.value).strip()
+        if 0 < slo.limit < SHORTEST_MS and not written[-1:].isalpha():
+            help = f"write {bound}: {written}s if these are seconds, {written}ms if they are not"
+            yield ("slos", name, bound), f"{slo.metric} is in milliseconds: {written} is {slo.limit:g} ms", help
 
 
 def prices_of_another_region(known: Arithmetic) -> Iterator[Finding]:
@@ -288,7 +333,7 @@ def prices_of_another_region(known: Arithmetic) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[Arithmetic], Iterator[Finding]], ...] = (
     batch_time, stream_capacity, consumer_capacity, backlog, record_size, batch_payload, concurrency, keys, never_seen,
-    traces, prices_of_another_region,
+    traces, bare_milliseconds, prices_of_another_region,
 )  # fmt: skip
 
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import math
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -20,6 +28,10 @@ UNITS = {"size": "size", "work": "time"}
 
 ROW = "row"
 """As a key: the number of the row, from 0."""
+
+LOOKED_AT = 1_000
+"""Rows at the head of a file by which totals of periods are told from records."""
+LONGEST_LINE = 1 << 20
 
 Shape = Literal["burst", "even", "poisson"]
 
@@ -203,3 +215,58 @@ def _nearest(path: Path) -> str:
         return f"there is no file *{path.suffix} in {folder}"
     shown = ", ".join(alike[:5]) + (f" and {len(alike) - 5} more" if len(alike) > 5 else "")
     return f"there is {shown} in {folder}; the name is relative to the scenario's folder"
+
+
+def unused_totals(settings: TraceArrivals, path: Path) -> tuple[float, str] | None:
+    """Gap and column of a CSV file whose rows, read as records, look like totals of periods; None where they do not.
+
+    Its first rows come at equal gaps, but for a missing one now and then, and a column of numbers is not used.
+    """
+    if settings.per_period or settings.file_format != "csv" or any(getattr(settings, name) for name in RECORD_KEYS):
+        return None
+    try:
+        header, *rows = _first_rows(path)
+    except (OSError, ValueError, EOFError, csv.Error, zlib.error):
+        return None  # reading the whole file tells what is wrong
+    columns = dict(zip(header, zip(*rows, strict=False), strict=False))
+    times = columns.pop(settings.time, None) if settings.time is not None else None
+    gap_s = settings.row_period_s or _equal_gap_s(times or ())
+    numbers = [name for name, cells in columns.items() if all(_number(cell) >= 0 for cell in cells)]
+    return (gap_s, numbers[0]) if gap_s and numbers else None
+
+
+def _first_rows(path: Path) -> list[list[str]]:
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        lines = list(islice(iter(lambda: file.readline(LONGEST_LINE), ""), LOOKED_AT + 1))
+    separator = next((mark for mark in ",;\t" if mark in lines[0]), ",") if lines else ","
+    return [row for row in csv.reader(lines, delimiter=separator) if row] or [[]]
+
+
+def _equal_gap_s(cells: Sequence[str]) -> float | None:
+    """The gap at which nearly all times follow each other: a row may be missing.
+
+    >>> _equal_gap_s(["2014-04-10 00:04", "2014-04-10 00:09", "2014-04-10 00:14"]), _equal_gap_s(["1", "2", "4"])
+    (300.0, None)
+    """
+    gaps = Counter(round(later - earlier, 6) for earlier, later in pairwise(_seconds(cell) for cell in cells))
+    gap, times = gaps.most_common(1)[0] if len(cells) > 2 else (0.0, 0)
+    return gap if gap > 0 and times >= 0.9 * (len(cells) - 1) else None
+
+
+def _seconds(cell: str) -> float:
+    """Seconds of a time, as a number or ISO 8601; NaN where it is neither."""
+    number = _number(cell)
+    if not math.isnan(number):
+        return number
+    try:
+        return datetime.fromisoformat(cell.strip()).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return math.nan
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
