@@ -91,6 +91,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
             "confidence": confidence,
             "seed": run.seed,
             "shard_count": scenario.stream.shard_count,
+            "timeout_s": scenario.function.timeout_s,
             "granularity": granularity(scenario),
         },
         "engine": "reference",
@@ -105,8 +106,8 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
         "findings": {
             "verdict": verdict_sentence(slos),
             "bottleneck": bottleneck_sentence(scenario, metrics, facts),
-            "lower_bounds": bounds_sentence(mean_bounds, peak_bounds),
-            "notes": [*notes(metrics, numbers), *_bins(scenario)],
+            "lower_bounds": bounds_sentence(mean_bounds, peak_bounds, scenario.stream.shard_count),
+            "notes": [*notes(scenario, metrics, numbers), *_bins(scenario)],
         },
     }
 

@@ -16,6 +16,8 @@ BUSY = 0.8
 """A shard that is busy for a larger share of the time is called a bottleneck."""
 STEADY = 0.98
 """Above this share a shard cannot be said to keep up."""
+LEFT_OVER = 0.01
+"""Records that are unfinished at the end make latencies look better than they are above this share."""
 
 
 def verdict_sentence(slos: Sequence[Mapping[str, Any]]) -> str:
@@ -49,19 +51,25 @@ def lower_bounds(scenario: Scenario, facts: Mapping[str, float]) -> tuple[dict[s
     return arithmetic.shards_needed(facts["mean_records_per_s"]), arithmetic.shards_needed(facts["peak_records_per_s"])
 
 
-def bounds_sentence(mean: Mapping[str, int], peak: Mapping[str, int]) -> str:
-    """Both bounds as one sentence.
+def bounds_sentence(mean: Mapping[str, int], peak: Mapping[str, int], shards: int) -> str:
+    """The bounds at the mean load, and apart from them, since queues may bridge it, what the busiest minute takes.
 
-    >>> bounds_sentence({"bytes": 3, "records": 4}, {"bytes": 5, "records": 8})
-    'Lower bounds at the mean load: 3 shards by bytes, 4 by records; 8 to keep up within the busiest minute.'
+    >>> bounds_sentence({"bytes": 3, "records": 4}, {"bytes": 5, "records": 8}, shards=8)
+    'Lower bounds at the mean load: 3 shards by bytes, 4 by records.'
+    >>> bounds_sentence({"bytes": 3}, {"bytes": 8}, shards=5).partition(". ")[2]
+    'No bound: to work off the busiest minute within it would take 8 shards; with 5 the queue has to bridge it.'
     """
     if not mean:
         return ""
     parts = [f"{number} by {name}" for name, number in mean.items()]
     first = parts[0].replace(" by", f" shard{'s' if next(iter(mean.values())) != 1 else ''} by", 1)
+    sentence = f"Lower bounds at the mean load: {', '.join([first, *parts[1:]])}."
+    most = max(peak.values())
+    if most <= max(shards, *mean.values()):
+        return sentence
     return (
-        f"Lower bounds at the mean load: {', '.join([first, *parts[1:]])}; "
-        f"{max(peak.values())} to keep up within the busiest minute."
+        f"{sentence} No bound: to work off the busiest minute within it would take {most} shards; "
+        f"with {shards} the queue has to bridge it."
     )
 
 
@@ -106,9 +114,9 @@ def bottleneck_sentence(scenario: Scenario, metrics: Mapping[str, Any], facts: M
     return f"No bottleneck: {', '.join(parts[:-1])} and {parts[-1]}."
 
 
-def notes(metrics: Mapping[str, Any], numbers: Sequence[Mapping[str, Any]]) -> list[str]:
+def notes(scenario: Scenario, metrics: Mapping[str, Any], numbers: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a reader must know to read the numbers rightly."""
-    found = []
+    found = [*_time_out_near(scenario, numbers), *_meaning(scenario, metrics)]
     stuck = sorted({shard for n in numbers for shard in n["stuck_shards"]})
     if stuck:
         found.append(f"A batch that can never succeed ended the run on {', '.join(stuck)}.")
@@ -122,6 +130,60 @@ def notes(metrics: Mapping[str, Any], numbers: Sequence[Mapping[str, Any]]) -> l
     if errors:
         worst = max(errors.values())
         found.append(f"Percentiles of {', '.join(sorted(errors))} come from histograms, within {_percent(worst)}.")
+    return found
+
+
+def _time_out_near(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The longest invocation where it left less than half of the time-out, and what would cure it (claim:C6)."""
+    from kinsim.scenario.arithmetic import BUFFER
+
+    timeout, longest = scenario.function.timeout_s, _largest(numbers, "duration_s")
+    if timeout is None or longest <= BUFFER * timeout:
+        return []
+    stopped = any(n["metrics"]["timeouts"]["sum"] for n in numbers)
+    what = (
+        f"ran into the time-out of {timeout:g} s" if stopped else f"took {longest:.3g} s of the {timeout:g} s time-out"
+    )
+    cures = _cures(scenario, longest, int(_largest(numbers, "batch_records")))
+    help = f"; so do full batches with {' or '.join(cures)}" if cures else ""
+    return [f"The longest invocation {what}: to leave a buffer for rare slow events, runs end within half of it{help}."]
+
+
+def _largest(numbers: Sequence[Mapping[str, Any]], name: str) -> float:
+    """Largest value of a metric in any replication."""
+    return max((n["metrics"][name]["max"] or 0.0 for n in numbers), default=0.0)
+
+
+def _cures(scenario: Scenario, longest_s: float, records: int) -> list[str]:
+    """By the arithmetic of heavy batches, stretched where the run had a longer one; none where faults made it."""
+    from kinsim.scenario.arithmetic import BUFFER, Arithmetic
+
+    known = Arithmetic(scenario)
+    expected_s = known.batch_s(max(records, 1), heavy=True)
+    if scenario.function.faults or expected_s <= 0:
+        return []
+    return known.cures(BUFFER / max(1.0, longest_s / expected_s), heavy=True)
+
+
+def _meaning(scenario: Scenario, metrics: Mapping[str, Any]) -> list[str]:
+    """What intervals and latencies do not cover."""
+    from kinsim.system.workload.trace import TraceArrivals
+    from kinsim.system.workload.vpc_flow_logs import VpcFlowLogsArrivals
+
+    arrivals = [source.arrivals for source in scenario.workload.sources.values()]
+    found = []
+    if any(isinstance(each, TraceArrivals) for each in arrivals):
+        found.append("A trace replays one recorded period: results and their intervals do not cover other days.")
+    left = sum(metrics[name]["sum"]["value"] or 0.0 for name in ("waiting_records", "in_flight_records"))
+    if left > LEFT_OVER * (metrics["accepted_records"]["sum"]["value"] or 0.0):
+        found.append(f"End-to-end latency counts processed records only, not the {left:,.0f} unfinished at the end.")
+    flow = next((each for each in arrivals if isinstance(each, VpcFlowLogsArrivals)), None)
+    if flow is not None:
+        found.append(
+            "End-to-end latency starts when an interface's aggregation interval ends: it includes the delivery to "
+            f"CloudWatch Logs ({format_duration(flow.publish_delay_s)} and what the flush adds), "
+            f"not the interval of {format_duration(flow.aggregation_interval_s)}."
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kinsim.present.cli import MET, NOT_MET, printable, write_result
 from kinsim.present.documents import table_text
-from kinsim.present.format import digits, interval, quantity, scale_of
+from kinsim.present.format import Scale, digits, interval, quantity, scale_of
 from kinsim.present.progress import is_terminal, wants_colour
 
 WIDTH = 400
@@ -30,6 +30,7 @@ KEY_FIGURES = (
     ("timeouts", "sum", "of these time-outs"),
     ("throttles", "sum", "throttles"),
     ("duration_s", "p99", "Duration p99"),
+    ("duration_s", "max", "Duration maximum"),
     ("iterator_age_s", "p99", "IteratorAge p99"),
     ("iterator_age_s", "max", "IteratorAge maximum"),
     ("end_to_end_latency_s", "p99", "end-to-end latency p99"),
@@ -122,8 +123,17 @@ def key_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         scale = scale_of(found["value"], unit)
         low, high = found["ci_low"], found["ci_high"]
         band = interval(low, high, unit, scale) if low != high else ""
-        rows.append((words, quantity(found["value"], unit, scale), band))
+        limit = _time_out(summary, scale) if (name, statistic) == ("duration_s", "max") else ""
+        rows.append((words, quantity(found["value"], unit, scale) + limit, band))
     return rows
+
+
+def _time_out(summary: Mapping[str, Any], scale: Scale) -> str:
+    """The time-out beside a Duration, in the same unit where that reads well."""
+    timeout = summary["scenario"].get("timeout_s")
+    if timeout is None:
+        return ""
+    return f" of {quantity(timeout, 's', scale if timeout < 1_000 * scale.divisor else None)}"
 
 
 def confidence_words(summary: Mapping[str, Any]) -> str:

@@ -212,10 +212,8 @@ def test_sentences():
     assert verdict_sentence(slos("met")) == "Meets the SLO."
     assert verdict_sentence(slos("met", "met", "met")) == "Meets all 3 SLOs."
     assert verdict_sentence(slos("met", "missed", "undecided", "missed")) == "Misses 2 of 4 SLOs: n1, n3 (1 undecided)."
-    assert bounds_sentence({"records": 1}, {"records": 4}) == (
-        "Lower bounds at the mean load: 1 shard by records; 4 to keep up within the busiest minute."
-    )
-    assert bounds_sentence({}, {}) == ""
+    assert bounds_sentence({"records": 2}, {"records": 2}, 2) == "Lower bounds at the mean load: 2 shards by records."
+    assert bounds_sentence({}, {}, 1) == ""
 
 
 def test_units_of_statistics():
