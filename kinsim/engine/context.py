@@ -72,6 +72,8 @@ class Context:
     """The source's own, or the scenario's."""
     bin_us: int
     """0: a row per record; else counts per bin of this width."""
+    call_bytes: int = -1
+    """Most bytes of a PutRecords call, keys included; -1: without limit."""
 
     def generator(self, purpose: Purpose, *entity: int) -> np.random.Generator:
         """Random numbers for one thing of this source."""
@@ -113,6 +115,7 @@ class Drawer(Protocol):
 def contexts(scenario: Scenario, replication: int) -> list[Context]:
     """What the drawing of each source may know, in order of the sources."""
     run = scenario.run
+    most = scenario.profile_data.constants.get("put_records_max_bytes")
     return [
         Context(
             source=source,
@@ -126,6 +129,7 @@ def contexts(scenario: Scenario, replication: int) -> list[Context]:
             week_offset_us=week_offset_us(run.start_time),
             producer=source.producer or scenario.producer,
             bin_us=bin_width_us(source, bool(scenario.stream.limiter)),
+            call_bytes=-1 if most is None else int(most.value),
         )
         for number, (name, source) in enumerate(scenario.workload.sources.items())
     ]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.draws import Purpose
-from kinsim.engine.pieces import MINUTE_US, cut, pieces, record_time_us
+from kinsim.engine.pieces import MINUTE_US, cut, pieces, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows
 from kinsim.system.distributions import Distribution
 from kinsim.system.partition_keys import EVEN, RANDOM, RANDOM_KEY_BYTES, KeyTable
@@ -54,7 +54,7 @@ def producer_stage(context: Context, key_table: KeyTable | None) -> Stage | None
     model = effective_model(producer, context.source.arrivals.model)
     if model == "cloudwatch_logs":
         return Subscription(context, key_table)
-    plan = call_plan(producer)
+    plan = call_plan(producer, context.call_bytes)
     if plan.batch_size > 1:
         return Calls(context, plan, producer.put_latency_s)
     if producer.put_latency_s is not None and producer.put_latency_s.mean > 0:
@@ -111,6 +111,7 @@ class _Delays:
 class Calls:
     """Records that share put calls: a call leaves when it is full, or *flush* after its first record.
 
+    A call is full by number, or when a record comes whose bytes do not fit any more; that one begins the next.
     Its records are in the stream when the call ends, *put_latency* later.
     """
 
@@ -135,6 +136,8 @@ class Calls:
 
     def _gather(self, rows: Rows, start_us: int, end_us: int) -> None:
         rows = Rows.concatenate([self.open, rows]) if len(self.open) else rows
+        if _bytes_matter(rows, self.plan):
+            rows = singles(rows)
         if not len(rows):
             return
         first_of_row = np.concatenate(([0], np.cumsum(rows.count)))
@@ -154,9 +157,8 @@ def calls_of(rows: Rows, first_of_row: list[int], plan: CallPlan, end_us: int) -
     (array([2, 3, 4]), array([ 10,  70, 250]), 4)
     """
     if first_of_row[-1] == len(rows):
-        return _calls_of_single_records(
-            (rows.time_us + rows.step_offset // rows.step_denominator).tolist(), plan, end_us
-        )
+        times = (rows.time_us + rows.step_offset // rows.step_denominator).tolist()
+        return _calls_of_single_records(times, _fitting(rows, plan), plan, end_us)
     starts, counts = rows.time_us.tolist(), rows.count.tolist()
     numerators, offsets = rows.step_numerator.tolist(), rows.step_offset.tolist()
     denominators = rows.step_denominator.tolist()
@@ -190,8 +192,10 @@ def calls_of(rows: Rows, first_of_row: list[int], plan: CallPlan, end_us: int) -
     return np.array(ends, np.int64), np.array(leave_us, np.int64), record
 
 
-def _calls_of_single_records(times: list[int], plan: CallPlan, end_us: int) -> tuple[Int64, Int64, int]:
-    """The same where each row is one record."""
+def _calls_of_single_records(
+    times: list[int], fitting: list[int] | None, plan: CallPlan, end_us: int
+) -> tuple[Int64, Int64, int]:
+    """The same where each row is one record; *fitting* says where a call from each record on is full by its bytes."""
     ends: list[int] = []
     leave_us: list[int] = []
     total, record = len(times), 0
@@ -199,12 +203,37 @@ def _calls_of_single_records(times: list[int], plan: CallPlan, end_us: int) -> t
         deadline_us = times[record] + plan.flush_us
         full = record + plan.batch_size
         end = bisect_right(times, deadline_us, record, min(full, total))
-        if end < full and deadline_us >= end_us:
+        heavy = fitting is not None and fitting[record] < end
+        if fitting is not None and heavy:
+            end = fitting[record]
+        elif end < full and deadline_us >= end_us:
             break
         ends.append(end)
-        leave_us.append(deadline_us if end < full else times[end - 1])
+        leave_us.append(times[end] if heavy else deadline_us if end < full else times[end - 1])
         record = end
     return np.array(ends, np.int64), np.array(leave_us, np.int64), record
+
+
+def _fitting(rows: Rows, plan: CallPlan) -> list[int] | None:
+    """For each record the first one that a call beginning with it has no room for; None where bytes never matter.
+
+    >>> rows = replace(Rows.empty(4), data_bytes=np.array([50, 60, 40, 101]))
+    >>> _fitting(rows, CallPlan(batch_size=3, max_bytes=100))                # a record too heavy for any goes alone
+    [1, 3, 3, 4]
+    """
+    if not _bytes_matter(rows, plan):
+        return None
+    total = np.concatenate(([0], np.cumsum(rows.data_bytes + rows.key_bytes)))
+    fitting = total.searchsorted(total[:-1] + plan.max_bytes, "right") - 1
+    return np.maximum(fitting, np.arange(1, len(rows) + 1)).tolist()
+
+
+def _bytes_matter(rows: Rows, plan: CallPlan) -> bool:
+    """Whether as many of the heaviest of *rows* as a call may hold are more than its bytes allow (aws:W10)."""
+    if not len(rows) or plan.max_bytes < 0:
+        return False
+    heaviest = -(-(rows.data_bytes + rows.key_bytes) // rows.count)
+    return plan.batch_size * int(heaviest.max()) > plan.max_bytes
 
 
 def _records(rows: Rows, first_of_row: Int64, starts: list[int], end: int) -> tuple[Rows, NDArray[np.intp]]:

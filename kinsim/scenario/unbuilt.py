@@ -64,7 +64,7 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
     "producer.retry.mode": _one_of("none", "legacy", "backoff"),
     "producer.buffer": _nothing,
-    "producer.on_partial_failure": _one_of("retry_failed"),
+    "producer.on_partial_failure": _one_of("retry_failed", "ignore"),
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
@@ -105,7 +105,7 @@ ADVICE = {
     "stream.stream_mode": "write PROVISIONED and a shard_count",
     "producer.model": "use direct, sdk or cloudwatch_logs",
     "producer.retry.mode": "use none, legacy or backoff (with base, cap, jitter and max_attempts)",
-    "producer.on_partial_failure": "use retry_failed",
+    "producer.on_partial_failure": "use retry_failed or ignore",
     "engine": "write auto or reference",
     "pipelines": "simulate one pipeline at a time",
 }

@@ -180,7 +180,8 @@ class Producer(Settings):
     )
     on_partial_failure: Literal["retry_failed", "ignore", "resend_all"] | None = Field(
         default=None,
-        description="What becomes of a PutRecords call of which some records were rejected (aws:R6).",
+        description="What the caller does about rejected records of a PutRecords call, which no SDK retries: "
+        "sends them again as retry says, does not notice and loses them, or sends the whole call again (aws:W12).",
         examples=["retry_failed"],
     )
     buffer: Buffer | None = Field(
@@ -221,19 +222,40 @@ class Producer(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.api == "PutRecord" and (self.batch_size or 1) > 1:
+        self._check_model()
+        if self.model == "sdk" and effective_api(self) == "PutRecord":
+            self._check_single_calls()
+        if self.on_partial_failure == "ignore" and self.retry is not None and self.retry.mode not in (None, "none"):
+            raise SettingError(
+                f"on_partial_failure ignore never sends a record again, but retry mode is {self.retry.mode}",
+                help="remove the retry, or write on_partial_failure: retry_failed",
+                at=("retry", "mode"),
+            )
+        return self
+
+    def _check_model(self) -> None:
+        for name, models in ONLY_FOR.items():
+            known = self.model is not None or "cloudwatch_logs" not in models
+            if known and self.model not in models and getattr(self, name) is not None:
+                key = Producer.model_fields[name].alias or name
+                had = f"model {self.model}" if self.model is not None else "a producer without model"
+                raise SettingError(f"{had} has no {key}", help=f"it belongs to {' and '.join(models)}", at=(key,))
+
+    def _check_single_calls(self) -> None:
+        """PutRecord takes one record: nothing waits for others, and nothing fails in part."""
+        if (self.batch_size or 1) > 1:
             raise SettingError(
                 f"PutRecord takes one record, but batch_size is {self.batch_size}",
                 help="write api: PutRecords",
                 at=("api",),
             )
-        for name, models in ONLY_FOR.items():
-            if self.model is not None and self.model not in models and getattr(self, name) is not None:
-                key = Producer.model_fields[name].alias or name
+        for key, given in (("flush", self.flush_s), ("on_partial_failure", self.on_partial_failure)):
+            if given is not None:
                 raise SettingError(
-                    f"model {self.model} has no {key}", help=f"it belongs to {' and '.join(models)}", at=(key,)
+                    f"PutRecord takes one record, so {key} would change nothing (aws:W13)",
+                    help=f"write api: PutRecords, or remove {key}",
+                    at=(key,),
                 )
-        return self
 
 
 ONLY_FOR = {
@@ -292,7 +314,7 @@ def retry_plan(producer: Producer, arrivals_model: str = "") -> RetryPlan:
         mode = "backoff" if shaped or model == "cloudwatch_logs" else "legacy" if model == "sdk" else "none"
     give_up_us = -1 if retry.give_up_after_s is None else _us(retry.give_up_after_s)
     attempts = retry.max_attempts
-    if mode == "none":
+    if mode == "none" or producer.on_partial_failure == "ignore":
         return RetryPlan()
     if mode == "legacy":
         limit = (
@@ -324,20 +346,29 @@ class CallPlan:
 
     batch_size: int = 1
     flush_us: int = 0
+    max_bytes: int = -1
+    """Data and keys of a call; -1: without limit."""
 
 
-def call_plan(producer: Producer) -> CallPlan:
-    """The put calls of model sdk: one record each, or up to *batch_size* gathered for at most *flush*.
+def effective_api(producer: Producer) -> str:
+    """What an application calls; by default one call for each record, or several where their number is given.
 
-    >>> call_plan(Producer(model="sdk", api="PutRecords", batch_size=250))  # flush as the KPL's (aws:K3)
-    CallPlan(batch_size=250, flush_us=100000)
+    >>> effective_api(Producer(model="sdk")), effective_api(Producer(model="sdk", batch_size=20))
+    ('PutRecord', 'PutRecords')
     """
-    if effective_model(producer) != "sdk" or producer.api == "PutRecord":
-        return CallPlan()
-    if producer.api is None and producer.batch_size is None:
+    return producer.api or ("PutRecord" if producer.batch_size is None else "PutRecords")
+
+
+def call_plan(producer: Producer, max_bytes: int = -1) -> CallPlan:
+    """The put calls of model sdk: one record each, or up to *batch_size* gathered for at most *flush* (aws:W10).
+
+    >>> call_plan(Producer(model="sdk", api="PutRecords", batch_size=250), 5_242_880)  # flush as the KPL's (aws:K3)
+    CallPlan(batch_size=250, flush_us=100000, max_bytes=5242880)
+    """
+    if effective_model(producer) != "sdk" or effective_api(producer) == "PutRecord":
         return CallPlan()
     size = PUT_RECORDS_LIMIT if producer.batch_size is None else producer.batch_size
-    return CallPlan(size, 100_000 if producer.flush_s is None else _us(producer.flush_s))
+    return CallPlan(size, 100_000 if producer.flush_s is None else _us(producer.flush_s), max_bytes)
 
 
 @dataclass(frozen=True, slots=True)

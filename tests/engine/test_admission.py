@@ -149,6 +149,15 @@ def test_a_record_above_the_largest_size_is_refused_for_good():
     assert door.next_retry_us() is None
 
 
+def test_p14_an_entry_that_fails_does_not_stop_those_after_it():
+    """case:P14, aws:W11: of 300, 900 and 300 B in one call a bucket of 1,000 B takes the first and the third."""
+    stored, (account,) = Door(0, limits(bytes_per_s=1_000), [NO_PLAN], KEY).offer(
+        rows_of([(0, 1, 0, 300), (0, 1, 0, 900), (0, 1, 0, 300)]), 10**6
+    )
+    assert stored.data_bytes.tolist() == [300, 300]
+    assert account.accepted.tolist() == [1, 0, 1]
+
+
 def test_lag_grows_by_the_wait_of_a_retry():
     plan = RetryPlan(BACKOFF, 3, 150_000, 150_000, NO_JITTER, -1)
     door = Door(0, limits(records_per_s=10, depth=1), [plan], KEY)

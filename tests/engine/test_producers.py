@@ -12,21 +12,22 @@ from hypothesis import strategies as st
 
 from kinsim.engine.draws import generator
 from kinsim.engine.pieces import cut, pieces, record_time_us, records_until, singles
-from kinsim.engine.producers import Calls, Subscription, flush_starts, producer_stage
+from kinsim.engine.producers import Calls, Subscription, calls_of, flush_starts, producer_stage
 from kinsim.engine.tables import Rows
 from kinsim.system.partition_keys import KeyTable
-from kinsim.system.producer import Producer
+from kinsim.system.producer import CallPlan, Producer
 from kinsim.system.workload import Source
 
 SECOND = 1_000_000
 
 
-def context(producer, arrivals=None, seed=1):
+def context(producer, arrivals=None, seed=1, call_bytes=-1):
     model = Producer.model_validate(producer)
     source = Source.model_validate({"arrivals": arrivals or {"model": "poisson", "rate": 1}})
     return SimpleNamespace(
         producer=model,
         source=source,
+        call_bytes=call_bytes,
         generator=lambda purpose, *entity: generator(seed, 0, purpose, "records", *entity),
     )
 
@@ -212,6 +213,55 @@ def test_calls_that_are_not_sent_wait():
     stage = calls(batch_size=3, flush="10s")
     assert record_times(run(stage, rows_at([0, 0, 0, 5, 6]), window_us=SECOND, until=2 * SECOND)) == [0, 0, 0]
     assert stage.waiting() == 2
+
+
+def heavy_calls(call_bytes, **settings):
+    stage = producer_stage(context({"model": "sdk", "api": "PutRecords", **settings}, call_bytes=call_bytes), None)
+    assert isinstance(stage, Calls)
+    return stage
+
+
+def test_a_call_is_full_when_the_next_record_does_not_fit_its_bytes():
+    """aws:W10, keys included: 40 + 60 B fill a call of 100 B; it leaves when the third record comes."""
+    rows = rows_at([0, 100, 200, 300], data_bytes=[30, 50, 10, 90], key_bytes=[10])
+    out = run(heavy_calls(100, flush="1s"), rows)
+    assert record_times(out) == [200, 200, 300, SECOND + 300]
+
+
+def test_a_call_that_its_bytes_fill_exactly_waits_for_the_flush():
+    out = run(heavy_calls(100, flush="50us"), rows_at([0, 10, 60], data_bytes=[50, 50, 50]))
+    assert record_times(out) == [50, 50, 110]
+
+
+def test_a_burst_of_large_records_is_cut_by_bytes():
+    """Five MiB hold 52 records of 100,000 B: 250 leave in four full calls and 42 with the flush."""
+    burst = rows_at([0], count=[250], data_bytes=[250 * 100_000])
+    out = run(heavy_calls(5 * 2**20, flush="1s"), burst)
+    assert np.unique(record_times(out), return_counts=True)[1].tolist() == [208, 42]
+
+
+@given(
+    table=some_rows,
+    weights=st.lists(st.integers(1, 60), min_size=6, max_size=6),
+    most=st.integers(20, 200),
+    size=st.integers(2, 7),
+    flush_us=st.integers(0, 300),
+)
+def test_no_call_weighs_more_than_it_may(table, weights, most, size, flush_us):
+    rows = built(table)
+    rows.data_bytes = rows.count * np.array(weights)[: len(rows)]
+    out = [
+        run(heavy_calls(most, batch_size=size, flush=f"{flush_us}us"), cut(rows, window_us), window_us)
+        for window_us in (50, 1000)
+    ]
+    assert record_times(out[0]) == record_times(out[1])
+    plan = CallPlan(size, flush_us, most)
+    single = singles(cut(rows, 10**9))
+    numbers = list(range(len(single) + 1))
+    ends, leave_us, _ = calls_of(single, numbers, plan, 10**12)
+    held = np.add.reduceat(single.data_bytes, [0, *ends[:-1].tolist()])
+    assert ((held <= most) | (np.diff(ends, prepend=0) == 1)).all()
+    assert sorted(record_times(out[0])) == sorted(np.repeat(leave_us, np.diff(ends, prepend=0)).tolist())
 
 
 # -- CloudWatch Logs --

@@ -102,6 +102,7 @@ def test_cloudwatch_logs_retries_for_a_day_with_full_jitter():
         ({"model": "sdk", "retry": {"mode": "none"}}, RetryPlan()),
         ({"model": "sdk", "retry": {"mode": "legacy", "max_attempts": 3}}, RetryPlan(LEGACY, 3, 10**6, jitter=FULL)),
         ({"model": "cloudwatch_logs", "retry": {"mode": "none"}}, RetryPlan(NO_RETRY)),
+        ({"model": "sdk", "api": "PutRecords", "on_partial_failure": "ignore"}, RetryPlan(NO_RETRY)),
         (
             {"model": "sdk", "retry": {"base": "100ms", "cap": "5s", "jitter": "equal", "max_attempts": 8}},
             RetryPlan(BACKOFF, 8, 100_000, 5_000_000, EQUAL),
@@ -134,10 +135,17 @@ def test_flow_logs_come_through_cloudwatch_logs_unless_the_file_says_otherwise()
         ({"model": "sdk", "api": "PutRecords"}, CallPlan(500, 100_000)),
         ({"model": "sdk", "batch_size": 20, "flush": "1s"}, CallPlan(20, 1_000_000)),
         ({"model": "direct"}, CallPlan(1, 0)),
+        ({"model": "sdk", "api": "PutRecords", "batch_size": 1}, CallPlan(1, 100_000)),
     ],
 )
 def test_call_plans(settings, plan):
     assert call_plan(producer(**settings)) == plan
+
+
+def test_the_bytes_of_a_call_come_from_the_profile():
+    """aws:W10."""
+    assert call_plan(producer(model="sdk", api="PutRecords"), 5_242_880).max_bytes == 5_242_880
+    assert call_plan(producer(model="sdk"), 5_242_880).max_bytes == -1
 
 
 # -- records of a subscription --
@@ -186,6 +194,19 @@ def test_the_size_after_gzip_may_be_set():
         ({"model": "sdk", "retry": {"mode": "exponential"}}, "'none', 'legacy'"),
         ({"model": "sdk", "batch_size": 0}, "greater than or equal to 1"),
         ({"batchsize": 3}, "Extra inputs are not permitted"),
+        ({"model": "sdk", "flush": "1s"}, "PutRecord takes one record, so flush would change nothing"),
+        ({"model": "sdk", "api": "PutRecord", "flush": "1s"}, "so flush would change nothing (aws:W13)"),
+        (
+            {"model": "sdk", "api": "PutRecord", "on_partial_failure": "ignore"},
+            "PutRecord takes one record, so on_partial_failure would change nothing (aws:W13)",
+        ),
+        (
+            {"model": "sdk", "api": "PutRecords", "on_partial_failure": "ignore", "retry": {"mode": "legacy"}},
+            "on_partial_failure ignore never sends a record again, but retry mode is legacy",
+        ),
+        ({"api": "PutRecords"}, "a producer without model has no api"),
+        ({"on_partial_failure": "ignore"}, "a producer without model has no on_partial_failure"),
+        ({"model": "direct", "batch_size": 5}, "model direct has no batch_size"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, message):
