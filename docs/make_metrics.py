@@ -24,7 +24,9 @@ time and percentiles of the backlog are exact for a million arrivals and takings
 takings counts as evenly spread there. Averages and maxima are exact always.
 
 `sojourn_s` is how long a record took from its arrival in the stream to the end of the invocation that succeeded,
-`end_to_end_latency_s` the same from the log event's own time; IteratorAge is neither: it ends when the function starts.
+`end_to_end_latency_s` the same from the log event's own time (of flow logs: the end of the aggregation interval). Both
+count processed records only: what waits at the end of a run is in neither. IteratorAge is something else: it ends when
+the function starts.
 
 ## kinsim's own
 
