@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,14 @@ def test_a_bound_whose_name_the_limit_crosses_stands_before_the_line(footer):
     ]
     assert bound.get_zorder() > limit.get_zorder()
     assert bound.get_bbox_patch() is not None
+
+
+@pytest.mark.parametrize("size", ["slide", "column"])
+def test_words_are_clear_of_each_other(size, footer):
+    shown = data({**FALLING, 32: 0.0}, bounds={"bytes": 1, "consumer speed": 12}, kept=[0, 0, 0, 4, 5, 5, 5])
+    boxes = [Text.get_window_extent(text) for text in drawn(shown, footer, size).texts]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_a_map_calls_its_marks_by_their_colour(make):

@@ -358,7 +358,7 @@ def _bounds(ax: Axes, notes: dict[str, Any], room: Room) -> None:
             color=GREY,
             fontsize="x-small",
             bbox=HALO,
-            zorder=5,
+            zorder=3.5,
         )
 
 

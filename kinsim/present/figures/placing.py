@@ -57,9 +57,13 @@ class Room:
 
     @classmethod
     def of(cls, ax: Axes) -> Room:
-        """The room of *ax*, empty."""
-        width, height = ax.figure.get_figure(root=True).get_size_inches() * 72
-        return cls(ax, 0.88 * width, 0.64 * height)
+        """The room of *ax*, empty: what the figure's words leave of its height, less the labels of the axes."""
+        figure = ax.figure.get_figure(root=True)
+        width, height = figure.get_size_inches() * 72
+        engine = figure.get_layout_engine()
+        share = (engine.get().get("rect") if engine is not None else None) or (0.0, 0.0, 1.0, 0.8)
+        font = float(matplotlib.rcParams["font.size"])
+        return cls(ax, share[2] * width - 8 * font, share[3] * height - 4.5 * font)
 
     def at(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
         """Data as points from the lower left corner, (x, y) in rows."""
