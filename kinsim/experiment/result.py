@@ -80,6 +80,12 @@ class Summarised(ABC):
         return slos
 
     @property
+    def alarms(self) -> Json:
+        """Each alarm by name: when it went off, in how many replications, and its changes of state."""
+        alarms: Json = self.summary()["alarms"]
+        return alarms
+
+    @property
     def cost(self) -> Json:
         """Cost per month with its parts."""
         cost: Json = self.summary()["cost"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kinsim.engine.context import granularity
+from kinsim.experiment.alarms import alarm_sentences, alarms_of
 from kinsim.experiment.statistics import NOTHING, Estimate, estimate, judge, kept_by
 from kinsim.experiment.verdict import bottleneck_sentence, bounds_sentence, lower_bounds, notes, verdict_sentence
 from kinsim.measure.cost import FIXED_PARTS
@@ -76,6 +77,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
     }
     facts = {name: _mean_of([n["facts"][name] for n in numbers]) for name in numbers[0]["facts"]}
     slos = judged_slos(scenario, numbers)
+    alarms = alarms_of(scenario, numbers)
     mean_bounds, peak_bounds = lower_bounds(scenario, facts)
     run = scenario.run
     return {
@@ -99,7 +101,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
         "per_shard": per_shard,
         "shards": shards,
         "slos": slos,
-        "alarms": {},
+        "alarms": alarms,
         "cost": _cost(scenario, [n["cost"] for n in numbers]),
         "bounds": mean_bounds,
         "bounds_at_peak": peak_bounds,
@@ -107,7 +109,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
             "verdict": verdict_sentence(slos),
             "bottleneck": bottleneck_sentence(scenario, metrics, facts),
             "lower_bounds": bounds_sentence(mean_bounds, peak_bounds, scenario.stream.shard_count),
-            "notes": [*notes(scenario, metrics, numbers), *_bins(scenario)],
+            "notes": [*notes(scenario, metrics, numbers), *alarm_sentences(alarms), *_bins(scenario)],
         },
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.tables import Final, Loss
+from kinsim.measure.alarms import alarm_history
 from kinsim.measure.cost import monthly_cost
 from kinsim.measure.levels import minute_lengths_us
 from kinsim.measure.minutes import Count, MinuteStat
@@ -94,6 +95,7 @@ class _Making:
             shards=[_shard(shard) for shard in final.shards],
             series=self.series() if recorder.details else [],
             slo_values={name: self.slo_value(slo, metrics) for name, slo in self.wanted.slos.items()},
+            alarms=self.alarms(),
             cost=self.cost,
             curves=self.curves() if recorder.details else {},
             distributions=self.distributions() if recorder.details else {},
@@ -374,6 +376,14 @@ class _Making:
         )  # fmt: skip
         values = late.values(statistic, max(1, late.count.size))
         return float(values[0]) if values.size and not np.isnan(values[0]) else None
+
+    def alarms(self) -> dict[str, dict[str, Any]]:
+        """What each alarm does over the whole run, the warm-up included."""
+        end_s = self.end_us / 1e6
+        return {
+            name: alarm_history(alarm, self.cloudwatch[alarm.metric], self.grouped, end_s)
+            for name, alarm in self.wanted.alarms.items()
+        }
 
     def facts(self) -> dict[str, float]:
         """Numbers for the sentences of the verdict."""

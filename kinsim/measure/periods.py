@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kinsim.measure.minutes import MinuteStat
 from kinsim.measure.result import Series
@@ -55,15 +54,21 @@ class Minutes:
 
     def values(self, statistic: str, minutes: int = 1) -> Floats:
         """*statistic* of each period of that many minutes; NaN where there is no data point."""
-        count, total, low, high = (_cut(x, minutes) for x in (self.count, self.sum, self.min, self.max))
-        points = count.sum(axis=1)
-        there = count > 0
+        return self._of_rows(statistic, minutes, _cut)
+
+    def sliding(self, statistic: str, minutes: int) -> Floats:
+        """*statistic* of the period of that many minutes that ends with each minute; NaN without a data point."""
+        return self._of_rows(statistic, minutes, _slid)
+
+    def _of_rows(self, statistic: str, minutes: int, rows: Callable[[Floats, int, float], Floats]) -> Floats:
+        points = rows(self.count, minutes, 0.0).sum(axis=1)
+        there = self.count > 0
         found = {
             "SampleCount": lambda: points,
-            "Sum": lambda: total.sum(axis=1),
-            "Average": lambda: total.sum(axis=1) / np.maximum(points, 1e-300),
-            "Minimum": lambda: np.where(there, low, np.inf).min(axis=1),
-            "Maximum": lambda: np.where(there, high, -np.inf).max(axis=1),
+            "Sum": lambda: rows(self.sum, minutes, 0.0).sum(axis=1),
+            "Average": lambda: rows(self.sum, minutes, 0.0).sum(axis=1) / np.maximum(points, 1e-300),
+            "Minimum": lambda: rows(np.where(there, self.min, np.inf), minutes, np.inf).min(axis=1),
+            "Maximum": lambda: rows(np.where(there, self.max, -np.inf), minutes, -np.inf).max(axis=1),
         }[statistic]()
         return np.where(points > 0, found, np.nan)
 
@@ -73,10 +78,20 @@ class Minutes:
             yield from series_of(self.name, dimensions, statistic, self.unit, self.values(statistic))
 
 
-def _cut(values: NDArray[np.float64], minutes: int) -> Floats:
-    """Rows of that many minutes; what is missing of the last has no data points."""
+def _cut(values: Floats, minutes: int, fill: float) -> Floats:
+    """Rows of that many minutes, one after the other; *fill* is in place of what is missing of the last."""
     short = -values.size % minutes
-    return np.pad(values, (0, short)).reshape(-1, minutes)
+    return np.pad(values, (0, short), constant_values=fill).reshape(-1, minutes)
+
+
+def _slid(values: Floats, minutes: int, fill: float) -> Floats:
+    """Rows of that many minutes, one up to each minute; *fill* is in place of what lies before the first.
+
+    >>> _slid(np.array([3.0, 1.0, 2.0]), 2, 0.0).tolist()
+    [[0.0, 3.0], [3.0, 1.0], [1.0, 2.0]]
+    """
+    padded = np.pad(values, (minutes - 1, 0), constant_values=fill)
+    return np.lib.stride_tricks.sliding_window_view(padded, minutes)
 
 
 def series_of(name: str, dimensions: str, statistic: str, unit: str, values: Floats) -> Iterable[Series]:

@@ -49,6 +49,8 @@ class ReplicationResult:
     """Of samples: upper values and the share up to each, coarsely, for pictures."""
     relative_error: dict[str, float]
     """Largest relative error of the percentiles that come from histograms."""
+    alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of each alarm: its state changes, when its threshold was first crossed and when it first went off."""
     tables: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
     """`invocations` and `records` where they were kept."""
     facts: dict[str, float] = field(default_factory=dict)
@@ -84,6 +86,7 @@ class ReplicationResult:
             "per_shard": self.per_shard,
             "shards": self.shards,
             "slo_values": self.slo_values,
+            "alarms": self.alarms,
             "cost": self.cost,
             "relative_error": self.relative_error,
             "facts": self.facts,

@@ -1,15 +1,17 @@
-"""What a scenario's SLOs ask of the measures: percentiles, ranks and periods besides the usual ones."""
+"""What a scenario's SLOs and alarms ask of the measures: percentiles, ranks and periods besides the usual ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from kinsim.measure.alarms import percentiles_wanted
 from kinsim.scenario.model import bound_in
 from kinsim.system.metrics import GROUPED, PERCENTILES, percentile_of, rank_of, unit_of
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario, Slo
+    from kinsim.system.alarms import Alarm
 
 MINUTE_PERCENTILES = (50.0, 95.0, 99.0)
 """Percentiles of Duration and IteratorAge that are given for each minute."""
@@ -32,6 +34,7 @@ class Wanted:
 
     def __init__(self, scenario: Scenario) -> None:
         self.slos: dict[str, Slo] = dict(scenario.slos)
+        self.alarms: dict[str, Alarm] = dict(scenario.alarms)
 
     def percentiles(self, name: str) -> list[float]:
         """Percentiles over the run: the usual ones and those that SLOs name."""
@@ -67,6 +70,9 @@ class Wanted:
             if slo.period_s is not None and slo.metric in GROUPED and percentile is not None:
                 key = (GROUPED[slo.metric], round(slo.period_s * 1e6))
                 periods.setdefault(key, set()).add(percentile)
+        for alarm in self.alarms.values():
+            for name, period, percentile in percentiles_wanted(alarm):
+                periods.setdefault((name, period), set()).add(percentile)
         return [(name, period, tuple(sorted(wanted))) for (name, period), wanted in periods.items()]
 
     @property

@@ -309,7 +309,11 @@ class Scenario(Settings):
         examples=[{"memory_size": "256 MB", "duration": {"fixed": "30ms", "per_record": "0.1ms"}}],
     )
     account: Account = Field(description="The AWS account.", examples=[{"concurrent_executions": 1000}])
-    alarms: dict[str, Alarm] = Field(default={}, description="CloudWatch alarms by name.", examples=[{}])
+    alarms: dict[str, Alarm] = Field(
+        default={},
+        description="CloudWatch alarms by name; they watch and change nothing.",
+        examples=[{"age": {"metric": "IteratorAge", "statistic": "Maximum", "period": "5m", "threshold": 1_000_000}}],
+    )
     slos: dict[str, Slo] = Field(
         default={},
         description="Limits that the design must keep, by name.",

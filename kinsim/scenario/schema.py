@@ -385,7 +385,7 @@ def _result() -> Schema:
                 "additionalProperties": {"type": "object", "properties": per_shard},
             },
             "slos": {"description": "Each SLO with its limit, result and status: met, missed or undecided."},
-            "alarms": {"description": "State changes of each alarm."},
+            "alarms": {"description": "Each alarm: when it went off, in how many replications, its state changes."},
             "cost": {"description": "The monthly bill in USD, fixed and usage parts."},
             "findings": {"description": "What stands out: bottleneck, lower bounds, warnings."},
             "shards": {"description": "Every shard that existed: id, parents, hash keys, times."},

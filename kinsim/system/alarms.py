@@ -2,46 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from kinsim.errors import SettingError
-from kinsim.units import Count, Duration, Settings
+from kinsim.rule import rule
+from kinsim.system.metrics import CLOUDWATCH, METRICS, percentile_of, problem_with
+from kinsim.units import NUMBER_PATTERN, Count, Duration, Settings, format_duration, number_or_text
 
 Comparison = Literal[
     "GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"
 ]
+Treatment = Literal["missing", "ignore", "breaching", "notBreaching"]
+State = Literal["INSUFFICIENT_DATA", "OK", "ALARM"]
+
+COMPARISONS: tuple[str, ...] = get_args(Comparison)
+TREATMENTS: tuple[str, ...] = get_args(Treatment)
+STATES: tuple[str, ...] = get_args(State)
+"""An alarm begins in the first (aws:CW8)."""
+
+POINTS = {"-": -1, "0": 0, "X": 1}
+"""AWS's signs for a period without data, one within the threshold and one that breaches it; the numbers of rules."""
+MISSING, WITHIN, BREACHING = POINTS.values()
+
+HOUR_S, DAY_S, WEEK_S = 3_600.0, 86_400.0, 604_800.0
 
 
 class Alarm(Settings):
     """A CloudWatch alarm on one metric (aws:CW4 to CW8)."""
 
     metric: str = Field(description="CloudWatch's name of the metric.", examples=["IteratorAge"])
-    statistic: str = Field(description="Statistic of each period.", examples=["Maximum"])
-    period_s: Duration = Field(alias="period", description="Length of a period (Period).", examples=["5m"], gt=0)
-    threshold: float = Field(
+    statistic: str = Field(
+        description="Average, Sum, Minimum, Maximum or SampleCount of each period, or a percentile of each minute.",
+        examples=["Maximum"],
+    )
+    period_s: Duration = Field(
+        alias="period", description="Length of a period in whole minutes (Period).", examples=["5m"], gt=0
+    )
+    threshold: Annotated[float, WithJsonSchema(number_or_text(rf"^{NUMBER_PATTERN}$", minimum=None))] = Field(
         description="Value that the statistic is compared with, in the metric's unit.", examples=[1_000_000]
     )
     comparison: Comparison = Field(
-        default="GreaterThanThreshold", description="What counts as breaching.", examples=["GreaterThanThreshold"]
+        default="GreaterThanThreshold",
+        description="What counts as breaching (ComparisonOperator).",
+        examples=["GreaterThanThreshold"],
     )
-    evaluation_periods: Count = Field(default=1, description="Periods that are looked at.", examples=[1], ge=1)
+    evaluation_periods: Count = Field(
+        default=1, description="Periods that are looked at (EvaluationPeriods).", examples=[1], ge=1
+    )
     datapoints_to_alarm: Count | None = Field(
-        default=None, description="Breaching periods that set the alarm off (default: all).", examples=[1]
+        default=None,
+        description="Breaching periods that set the alarm off; by default all (DatapointsToAlarm).",
+        examples=[1],
     )
-    treat_missing_data: Literal["missing", "ignore", "breaching", "notBreaching"] = Field(
-        default="missing", description="What a period without data counts as.", examples=["breaching"]
+    treat_missing_data: Treatment = Field(
+        default="missing",
+        description="What a period without data counts as (TreatMissingData).",
+        examples=["breaching"],
     )
     metric_delay_s: Duration = Field(
         default=60.0,
         alias="metric_delay",
-        description="Time until CloudWatch has a data point (aws:CW3).",
+        description="Time from the end of a period until the alarm has its data (ASSUMPTION aws:CW3).",
         examples=["60s"],
+        le=HOUR_S,
     )
     alarm_extra_periods: Count = Field(
-        default=2, description="Periods beyond evaluation_periods that CloudWatch retrieves (aws:CW6).", examples=[2]
+        default=2,
+        description="Periods before the evaluation_periods that stand in for some without data (ASSUMPTION aws:CW6).",
+        examples=[2],
+        le=100,
     )
+
+    @field_validator("metric")
+    @classmethod
+    def _published(cls, value: str) -> str:
+        if value not in CLOUDWATCH:
+            raise SettingError(f"CloudWatch has no metric {value!r}", help=_metric_hint(value))
+        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -51,4 +92,147 @@ class Alarm(Settings):
                 help="write at least 1 and at most evaluation_periods",
                 at=("datapoints_to_alarm",),
             )
+        wrong = problem_with(self.metric, self.statistic)
+        if wrong:
+            raise SettingError(wrong, at=("statistic",))
+        self._check_period()
         return self
+
+    def _check_period(self) -> None:
+        period_s, periods = self.period_s, self.evaluation_periods
+        if period_s % 60:
+            raise SettingError(
+                f"{format_duration(period_s)} is not a whole number of minutes", help="write period: 1m", at=("period",)
+            )
+        if percentile_of(self.statistic) is not None and period_s > 60:
+            raise SettingError(
+                f"percentiles are known for each minute, not for periods of {format_duration(period_s)}",
+                help="write period: 1m, or a statistic such as Maximum",
+                at=("statistic",),
+            )
+        longest_s = WEEK_S if period_s >= HOUR_S else DAY_S
+        if periods * period_s > longest_s:
+            many = f"{periods} periods of" if periods > 1 else "a period of"
+            raise SettingError(
+                f"{many} {format_duration(period_s)} {'are' if periods > 1 else 'is'} longer than "
+                f"{format_duration(longest_s)}, the most that CloudWatch evaluates",
+                help=f"write at most {int(longest_s // period_s)} periods" if periods > 1 else "write a shorter period",
+                at=("evaluation_periods",) if periods > 1 else ("period",),
+            )
+
+    @property
+    def points_needed(self) -> int:
+        """Breaching periods that set the alarm off."""
+        return self.evaluation_periods if self.datapoints_to_alarm is None else self.datapoints_to_alarm
+
+    @property
+    def evaluation_range(self) -> int:
+        """Periods that CloudWatch retrieves (aws:CW6)."""
+        return self.evaluation_periods + self.alarm_extra_periods
+
+
+def _metric_hint(name: str) -> str:
+    """What may be meant by a name that CloudWatch does not know.
+
+    >>> _metric_hint("iteratorage")
+    'did you mean IteratorAge?'
+    >>> _metric_hint("iterator_age_s")
+    "an alarm watches CloudWatch's metrics: write IteratorAge"
+    """
+    if name in METRICS and METRICS[name].cloudwatch:
+        return f"an alarm watches CloudWatch's metrics: write {METRICS[name].cloudwatch}"
+    by_lower = {each.lower(): each for each in CLOUDWATCH}
+    close = get_close_matches(name.lower(), by_lower, 3, 0.5)
+    return (
+        f"did you mean {', '.join(by_lower[each] for each in close)}?" if close else f"known: {', '.join(CLOUDWATCH)}"
+    )
+
+
+@rule
+def breaches(value: Any, threshold: float, comparison: int) -> Any:
+    """Whether a number, or each of an array, is one that breaches the threshold (aws:CW4).
+
+    *comparison* 0: what is above it breaches; 1: at or above; 2: below; 3: at or below.
+
+    >>> [breaches(5.0, 5.0, comparison) for comparison in range(4)]
+    [False, True, False, True]
+    >>> [breaches(6.0, 5.0, comparison) for comparison in range(4)]
+    [True, True, False, False]
+    """
+    if comparison == 0:
+        return value > threshold
+    if comparison == 1:
+        return value >= threshold
+    if comparison == 2:
+        return value < threshold
+    return value <= threshold
+
+
+@rule
+def next_alarm_state(
+    points: Sequence[int], evaluation_periods: int, datapoints_to_alarm: int, treatment: int, state: int
+) -> int:
+    """State of an alarm after an evaluation: 0 INSUFFICIENT_DATA, 1 OK, 2 ALARM (aws:CW4 to CW8).
+
+    *points* are the periods of the evaluation range, the newest last: 1 breaching, 0 within the threshold, -1 without
+    data.  The newest *evaluation_periods* with data count.  Where there are fewer, *treatment* decides: 0 missing,
+    1 ignore (keep *state*), 2 breaching, 3 notBreaching.  Few breaching points alone set off an alarm that treats
+    missing data as missing once the oldest of them is *datapoints_to_alarm* periods old.
+
+    >>> next_alarm_state([0, 1, 1, -1, 1], 3, 3, 0, 1)      # the newest three with data breach
+    2
+    >>> [next_alarm_state([-1, -1, 1, -1, -1], 3, 3, treatment, 1) for treatment in range(4)]
+    [2, 1, 2, 1]
+    >>> [next_alarm_state([-1, -1, -1, -1, -1], 3, 3, treatment, 1) for treatment in range(4)]
+    [0, 1, 2, 1]
+    """
+    found = breaching = oldest = 0
+    for age in range(1, len(points) + 1):
+        point = points[len(points) - age]
+        if point >= 0 and found < evaluation_periods:
+            found += 1
+            if point > 0:
+                breaching += 1
+                oldest = age
+    counted = breaching + (evaluation_periods - found if treatment == 2 else 0)
+    if counted >= datapoints_to_alarm:
+        return 2
+    if found == evaluation_periods or treatment >= 2 or breaching < found:
+        return 1
+    if found == 0:
+        return 0 if treatment == 0 else state
+    return 2 if treatment == 0 and oldest >= datapoints_to_alarm else state
+
+
+def evaluate_alarm(
+    points: Sequence[str],
+    evaluation_periods: int,
+    datapoints_to_alarm: int | None = None,
+    treat_missing_data: str = "missing",
+    state: str = "INSUFFICIENT_DATA",
+) -> str:
+    """State of a CloudWatch alarm after one evaluation, in AWS's words; see :func:`next_alarm_state`.
+
+    *points* are the periods that CloudWatch retrieves (more than the *evaluation_periods*), the newest last, in the
+    signs of its documentation: `X` breaching, `0` within the threshold, `-` without data.
+
+    >>> evaluate_alarm("0-X-X", 3, 3)
+    'OK'
+    >>> evaluate_alarm("0-X-X", 3, 2)
+    'ALARM'
+    >>> evaluate_alarm("-----", 1), evaluate_alarm("-----", 1, treat_missing_data="breaching")
+    ('INSUFFICIENT_DATA', 'ALARM')
+    """
+    needed = evaluation_periods if datapoints_to_alarm is None else datapoints_to_alarm
+    if not 1 <= needed <= evaluation_periods:
+        raise ValueError(f"datapoints_to_alarm is {needed}, of {evaluation_periods} evaluation periods")
+    numbers = [POINTS[_one_of(point, POINTS)] for point in points if point != " "]
+    treatment = TREATMENTS.index(_one_of(treat_missing_data, TREATMENTS))
+    before = STATES.index(_one_of(state, STATES))
+    return STATES[next_alarm_state(numbers, evaluation_periods, needed, treatment, before)]
+
+
+def _one_of(word: str, allowed: Sequence[str] | dict[str, int]) -> str:
+    if word not in allowed:
+        raise ValueError(f"{word!r} is none of {', '.join(allowed)}")
+    return word

@@ -14,8 +14,10 @@ from kinsim.present.cli import main
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(path for path in CONFIGS.glob("*.yaml"))
-SWEEPS = [path for path in FILES if "axes" in yaml.safe_load(path.read_text(encoding="utf-8"))]
-SCENARIOS = [path for path in FILES if path not in SWEEPS]
+KEYS = {path: set(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in FILES}
+SWEEPS = [path for path in FILES if "axes" in KEYS[path]]
+PARTS = [path for path in FILES if not KEYS[path] & {"axes", "workload"}]
+SCENARIOS = [path for path in FILES if path not in SWEEPS + PARTS]
 SHORTER = {
     "overload-to-retention": "3h",
     "streamalert-default": "2h",
@@ -72,9 +74,56 @@ def test_sweep_runs(path, tmp_path, options):
 
 
 def test_every_file_says_how_to_run_it():
-    for path in FILES:
+    for path in SCENARIOS + SWEEPS:
         verb = "sweep" if path in SWEEPS else "run"
         assert f"kinsim {verb} configs/{path.name}" in path.read_text(encoding="utf-8"), path.name
+    for path in PARTS:
+        assert f"extends: {path.name}" in path.read_text(encoding="utf-8"), path.name
+
+
+STREAMALERT = {
+    2017: {
+        "lambda_errors": ("Errors", "Sum", 0, 300, 1),
+        "lambda_throttles": ("Throttles", "Sum", 0, 300, 1),
+        "lambda_iterator_age": ("IteratorAge", "Maximum", 1_000_000, 300, 1),
+        "kinesis_iterator_age": ("GetRecords.IteratorAgeMilliseconds", "Maximum", 1_000_000, 300, 1),
+        "kinesis_write_exceeded": ("WriteProvisionedThroughputExceeded", "Sum", 0, 600, 2),
+    },
+    2022: {
+        "lambda_errors": ("Errors", "Sum", 0, 120, 1),
+        "lambda_throttles": ("Throttles", "Sum", 0, 120, 1),
+        "lambda_iterator_age": ("IteratorAge", "Maximum", 1_000_000, 300, 1),
+        "kinesis_iterator_age": ("GetRecords.IteratorAgeMilliseconds", "Maximum", 1_000_000, 300, 1),
+        "kinesis_write_exceeded": ("WriteProvisionedThroughputExceeded", "Sum", 10, 300, 6),
+    },
+}
+"""Metric, statistic, threshold, period and evaluation periods of StreamAlert's alarms, from its Terraform modules."""
+
+
+@pytest.mark.parametrize("profile", ["aws-2017", "aws-2026"])
+@pytest.mark.parametrize("year", STREAMALERT)
+def test_streamalerts_alarms(year, profile):
+    text = f"""\
+kinsim: 1
+name: watched
+profile: {profile}
+extends: alarms-streamalert-{year}.yaml
+workload: {{arrivals: {{model: poisson, rate: 10/s}}}}
+function: {{duration: 30ms}}
+alarms: {{lambda_errors: {{treat_missing_data: notBreaching}}}}
+run: {{duration: 10m, replications: 1}}
+"""
+    scenario = ks.parse(text, base_dir=CONFIGS)
+    found = {
+        name: (alarm.metric, alarm.statistic, alarm.threshold, alarm.period_s, alarm.evaluation_periods)
+        for name, alarm in scenario.alarms.items()
+    }
+    assert found == STREAMALERT[year]
+    for name, alarm in scenario.alarms.items():
+        assert alarm.comparison == "GreaterThanThreshold"
+        assert alarm.points_needed == alarm.evaluation_periods
+        assert alarm.treat_missing_data == ("notBreaching" if name == "lambda_errors" else "missing")
+    assert {alarm["went_off_in"] for alarm in scenario.run().alarms.values()} == {0}
 
 
 def test_the_trace_is_what_its_script_makes(tmp_path):

@@ -183,7 +183,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("producer", "buffer: {max_records: 5}"),
         ("producer", "{model: sdk, api: PutRecords, on_partial_failure: resend_all, retry: {mode: none}}"),
         ("run", "{duration: 5m, initial_backlog: {records: 5, age: 1h}}"),
-        ("alarms", "a: {metric: IteratorAge, statistic: Maximum, period: 5m, threshold: 5}"),
         ("pipelines", "a: {}"),
         ("engine", ""),
     ],

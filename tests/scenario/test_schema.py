@@ -17,7 +17,8 @@ from kinsim.scenario.schema import schema
 from kinsim.scenario.templates import TEMPLATES, template_text, write_templates
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "configs").rglob("*.yaml"))
+FILES = [path for path in sorted((ROOT / "configs").rglob("*.yaml")) if not path.name.startswith("alarms-")]
+PARTS = sorted((ROOT / "configs").glob("alarms-*.yaml"))
 DRAFT_7 = set(Draft7Validator.META_SCHEMA["properties"])  # type: ignore[index]
 
 
@@ -74,6 +75,12 @@ def test_the_example_files_fit_their_schema(path):
     value = values(path)
     kind = "sweep" if "axes" in value else "scenario"
     assert [f"{list(error.path)}: {error.message}" for error in validator(kind).iter_errors(value)] == []
+
+
+@pytest.mark.parametrize("path", PARTS, ids=lambda path: path.name)
+def test_parts_of_scenarios_lack_the_rest_of_one(path):
+    messages = {error.message for error in validator("scenario").iter_errors(values(path))}
+    assert messages == {"'workload' is a required property", "'run' is a required property"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
