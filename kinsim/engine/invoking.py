@@ -23,8 +23,10 @@ from kinsim.system.function import (
     fault_strikes,
     init_phases,
     is_cold,
+    memory_needed_mb,
     outcome,
     run_us,
+    share_until_out_of_memory,
     times_out,
     work_us,
 )
@@ -147,15 +149,19 @@ class Invoker:
         failing, factor = struck.calls_fail, struck.factor
         calls_us = log.amount("call_failing_us" if failing else "call_us", first, end) if self.plan.calls else 0
         needed_us = self._needed_us(batch, tries, needs, calls_us, failing, factor)
+        until_full = self._until_out_of_memory(needs[2])
+        out_of_memory = until_full < 1.0
+        runs_us = int(needed_us * until_full + 0.5) if out_of_memory else needed_us
         kind, duration_us = outcome(
-            needed_us + inside_us, self.plan.timeout_us, struck.hangs, struck.crashes, struck.fails,
+            runs_us + inside_us, self.plan.timeout_us, struck.hangs, struck.crashes or out_of_memory, struck.fails,
             struck.reported >= 0,
         )  # fmt: skip
         self.was_reset = kind in (TIMEOUT, CRASH)
         self.last_end_us = now_us + self.plan.overhead_us + before_us + duration_us
         slow = factor == 1.0 and not failing and not cost.redraw and times_out(needed_us, self.plan.timeout_us)
         reported = struck.reported if kind == PARTIAL else -1
-        run = Run(before_us, duration_us, kind, slow or (struck.for_ever and reported <= 0), reported)
+        hopeless = slow or out_of_memory or (struck.for_ever and reported <= 0)
+        run = Run(before_us, duration_us, kind, hopeless, reported)
         self._last = (needs, run)
         return run
 
@@ -195,6 +201,13 @@ class Invoker:
             ends_batch = fault.kind in (TIMEOUT, CRASH, ERROR)
             for_ever |= ends_batch and fault.to_us == OFF and fault.probability >= 1.0
         return Struck(failing, factor, hangs, crashes, fails, for_ever, reported)
+
+    def _until_out_of_memory(self, body_bytes: int) -> float:
+        cost = self.cost
+        if not (cost.base_mb or cost.per_mib_mb):
+            return 1.0
+        needed_mb = memory_needed_mb(cost.base_mb, cost.per_mib_mb, body_bytes)
+        return share_until_out_of_memory(needed_mb, cost.base_mb, cost.memory_mb)
 
     def _poisoned(self, fault: int, first: int, end: int) -> int:
         """First record from *first* on that a fault strikes, *end* if it comes before them all."""

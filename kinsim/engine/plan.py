@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kinsim.engine.admission import Limits
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
-from kinsim.system.function import DurationParts, cpu_share
+from kinsim.system.function import DurationParts
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -79,6 +79,10 @@ class Cost:
     reads_log_events: bool
     draws: tuple[str, ...]
     redraw: bool
+    memory_mb: int
+    base_mb: float
+    """Memory needed without any record, and per MiB of a batch; both 0 where memory is never short."""
+    per_mib_mb: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,7 @@ def _waits(backoff: Backoff | str) -> Waits | None:
 
 def _cost(function: Function, mb_per_vcpu: int) -> Cost:
     parts = function.duration if isinstance(function.duration, DurationParts) else None
+    memory = function.memory_used
     reference = None if parts is None else parts.reference_memory_mb
     return Cost(
         measured=reference is not None,
@@ -201,12 +206,15 @@ def _cost(function: Function, mb_per_vcpu: int) -> Cost:
         per_log_event_us=0.0 if parts is None else parts.per_log_event_s * 1e6,
         per_mib_us=0.0 if parts is None else parts.per_mib_s * 1e6,
         cpu_fraction=0.0 if parts is None else parts.cpu_fraction or 0.0,
-        reference_share=1.0 if reference is None else cpu_share(reference, mb_per_vcpu),
-        share=cpu_share(function.memory_size_mb, mb_per_vcpu),
+        reference_share=1.0 if reference is None else function_rules.speed(function, reference, mb_per_vcpu),
+        share=function_rules.speed(function, function.memory_size_mb, mb_per_vcpu),
         mode=CPU[function.cpu],
         period_us=function.cpu_period_s * 1e6,
-        reads_body=parts is not None and parts.per_mib_s > 0,
+        reads_body=(parts is not None and parts.per_mib_s > 0) or (memory is not None and memory.per_mib_mb > 0),
         reads_log_events=parts is not None and parts.per_log_event_s > 0,
         draws=function_rules.batch_draws_needed(function),
         redraw=function.redraw == "each_attempt",
+        memory_mb=function.memory_size_mb,
+        base_mb=0.0 if memory is None else float(memory.base_mb),
+        per_mib_mb=0.0 if memory is None else float(memory.per_mib_mb),
     )

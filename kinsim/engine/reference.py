@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 CHANGES, ARRIVALS, ENDS, STARTS = -(1 << 51), -(1 << 50), -(1 << 40), 1 << 40
 """Ranks at one instant, before SimPy's own (grants of a resource are at 1); the shard's number is added."""
 
+LEAST_CYCLE_US = 1_000
+"""A run that fails in no time is not tried again at the same instant, for ever, even without any back-off."""
+
 Process = Generator[simpy.Event, Any, None]
 
 
@@ -307,6 +310,8 @@ class Pipeline:
                 ready_us, failures = clock.now_us, 0
                 continue
             ready_us = clock.now_us + self.wait_us(planned.retry_waits, lane, failures, 0)
+            if ready_us == start_us:
+                ready_us += LEAST_CYCLE_US
             yield At(clock, ready_us, STARTS + shard)
 
     def gather(self, lane: Lane, look_us: int | None) -> Process:

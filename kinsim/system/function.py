@@ -117,6 +117,18 @@ class Fault(Settings):
     call: str | None = Field(default=None, description="Which call fails (default: all).", examples=["threat-intel"])
 
 
+class MemoryUsed(Settings):
+    """Memory that the code needs; more than it has ends the invocation."""
+
+    base_mb: LambdaMemory = Field(default=0, alias="base", description="Without any record.", examples=["90 MB"])
+    per_mib_mb: LambdaMemory = Field(
+        default=0,
+        alias="per_mib",
+        description="For each MiB of a batch after decompression.",
+        examples=["4 MB"],
+    )
+
+
 class EnvironmentLife(Settings):
     """How long execution environments are kept (aws:M17)."""
 
@@ -168,8 +180,15 @@ class Function(Settings):
     cpu_period_s: Duration = Field(
         alias="cpu_period", description="Period of the CPU quota (aws:M5).", examples=["20ms"], gt=0
     )
-    threads: Count = Field(default=1, description="Threads of the code that do work.", examples=[1], ge=1)
-    parallel_fraction: Fraction = Field(default=0.0, description="Share of the work that threads share.", examples=[0])
+    threads: Count = Field(
+        default=1,
+        description="Threads that do work; they gain above one vCPU (aws:M6).",
+        examples=[1],
+        ge=1,
+    )
+    parallel_fraction: Fraction = Field(
+        default=0.0, description="Share of the CPU work that the threads share.", examples=["90%"]
+    )
     rules: list[Any] = Field(
         default=[], description="StreamAlert's rules, each with its cost and match rate.", examples=[[]]
     )
@@ -178,7 +197,11 @@ class Function(Settings):
         description="Calls to external services.",
         examples=[[{"name": "api", "per": "log_event", "share": "1%", "latency": "30ms"}]],
     )
-    memory_used: Any = Field(default=None, description="Memory that the code needs.", examples=[None])
+    memory_used: MemoryUsed | None = Field(
+        default=None,
+        description="Memory that the code needs (default: never more than it has).",
+        examples=[{"base": "90 MB", "per_mib": "4 MB"}],
+    )
     faults: list[Fault] = Field(
         default=[], description="What goes wrong, and when.", examples=[[{"kind": "error", "probability": "0.02%"}]]
     )
@@ -214,35 +237,50 @@ class Function(Settings):
             problems.append("faults of kind call_fails must all name the same call, or none")
         if self.timeout_s is None and any(fault.kind == "timeout" for fault in self.faults):
             problems.append("a fault of kind timeout needs a timeout")
+        if self.memory_used is not None and self.memory_used.base_mb >= self.memory_size_mb:
+            problems.append(
+                f"memory_used.base {self.memory_used.base_mb} MB leaves nothing of memory_size "
+                f"{self.memory_size_mb} MB for records: every invocation would fail"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
 
 @rule
-def cpu_share(memory_mb: int, mb_per_vcpu: int = 1769) -> float:
-    """vCPUs that one thread gets at *memory_mb*: in proportion to memory, at most one (aws:M2, M6).
+def cpu_share(memory_mb: int, mb_per_vcpu: int = 1769, threads: int = 1, parallel_fraction: float = 0.0) -> float:
+    """Speed of the code at *memory_mb*, in vCPUs: in proportion to memory up to one (aws:M2, M6), then by Amdahl's law.
 
-    >>> round(cpu_share(128, 1769), 4), cpu_share(3008, 1769)
-    (0.0724, 1.0)
+    Above one vCPU only *parallel_fraction* of the work gains, on as many vCPUs as there are memory and *threads* for
+    (Amdahl 1967).
+
+    >>> round(cpu_share(128, 1769), 4), cpu_share(3538, 1769), cpu_share(885, 1769, 4, 1.0) < 1
+    (0.0724, 1.0, True)
+    >>> cpu_share(3538, 1769, 4, 1.0), cpu_share(3538, 1769, 2, 0.5)       # two vCPUs: half the work twice as fast
+    (2.0, 1.3333333333333333)
     """
     share = memory_mb / mb_per_vcpu
-    return share if share < 1.0 else 1.0
+    if share <= 1.0:
+        return share
+    workers = threads if threads < share else share
+    return 1.0 / ((1.0 - parallel_fraction) + parallel_fraction / workers) if workers > 1.0 else 1.0
 
 
 @rule
 def wall_us(cpu_us: float, share: float, mode: int, period_us: float) -> float:
     """Time that *cpu_us* of work at one vCPU take at a CPU *share* (aws:M5).
 
-    With *mode* QUOTA the work runs in slices of ``period * share`` per period and begins with a full
-    slice; PROPORTIONAL divides by the share; UNLIMITED ignores it.
+    Below one vCPU, with *mode* QUOTA the work runs in slices of ``period * share`` per period and begins with a
+    full slice; PROPORTIONAL divides by the share; UNLIMITED ignores it.
 
     >>> wall_us(1_000.0, 0.1, QUOTA, 20_000.0), wall_us(5_000.0, 0.1, QUOTA, 20_000.0)   # slices of 2 ms
     (1000.0, 41000.0)
     >>> wall_us(5_000.0, 0.1, PROPORTIONAL, 20_000.0), wall_us(5_000.0, 0.1, UNLIMITED, 20_000.0)
     (50000.0, 5000.0)
     """
-    if mode == UNLIMITED or share >= 1.0:
+    if share >= 1.0:
+        return cpu_us / share
+    if mode == UNLIMITED:
         return cpu_us
     if mode == PROPORTIONAL:
         return cpu_us / share
@@ -373,6 +411,30 @@ def init_phases(init_us: int, init_limit_us: int) -> tuple[int, int]:
 
 
 @rule
+def memory_needed_mb(base_mb: float, per_mib_mb: float, body_bytes: int) -> float:
+    """Memory that the code needs for a batch of that size after decompression (ASSUMPTION: linear in it).
+
+    >>> memory_needed_mb(90.0, 3.0, 10 * 1_048_576)
+    120.0
+    """
+    return base_mb + per_mib_mb * (body_bytes / 1_048_576)
+
+
+@rule
+def share_until_out_of_memory(needed_mb: float, base_mb: float, memory_mb: int) -> float:
+    """Share of its run after which an invocation is out of memory, 1 if it is not (aws:E24).
+
+    ASSUMPTION: memory fills evenly over the run, from what the code needs without any record.
+
+    >>> share_until_out_of_memory(120.0, 90.0, 128), share_until_out_of_memory(190.0, 90.0, 140)
+    (1.0, 0.5)
+    """
+    if needed_mb <= memory_mb:
+        return 1.0
+    return (memory_mb - base_mb) / (needed_mb - base_mb)
+
+
+@rule
 def fault_strikes(now_us: int, from_us: int, to_us: int, probability: float, u: float) -> bool:
     """Whether a fault strikes the invocation that starts at *now_us*; *to_us* -1: it never ends.
 
@@ -382,6 +444,13 @@ def fault_strikes(now_us: int, from_us: int, to_us: int, probability: float, u: 
     if now_us < from_us or (to_us >= 0 and now_us >= to_us):
         return False
     return u < probability
+
+
+def speed(function: Function, memory_mb: int, mb_per_vcpu: int) -> float:
+    """vCPUs that the code makes use of at *memory_mb*; with unlimited CPU as many as it has threads."""
+    if function.cpu == "unlimited":
+        memory_mb = max(memory_mb, mb_per_vcpu * function.threads)
+    return cpu_share(memory_mb, mb_per_vcpu, function.threads, function.parallel_fraction)
 
 
 def draw_calls(

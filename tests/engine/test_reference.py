@@ -500,3 +500,61 @@ def test_a_mapping_that_is_not_enabled_reads_nothing():
     assert len(tape.invocations) == len(tape.polls) == 0
     assert int(tape.losses["records"].sum()) == 16  # expired by the end: those of 0 to 15 s
     assert tape.final.waiting == {0: 4}
+
+
+# -- memory: what it gives and what it holds
+
+
+def duration_of(text):
+    run, *_ = tape_of(
+        "workload: {arrivals: {model: bursts, every: 1h, size: 100}, record_size: 10_485 B, work: 10ms},"
+        "stream: {shard_count: 1}, event_source_mapping: {batch_size: 100, payload_limit: unlimited},"
+        f"function: {{{text}}}, run: {{duration: 1m}}"
+    ).invocations
+    return int(run["duration_us"]), Outcome(int(run["outcome"]))
+
+
+@pytest.mark.parametrize(
+    ("memory", "threads", "share", "expected_us"),
+    [
+        (885, 4, 1.0, 1_000_000 * 1_769 / 885),  # below one vCPU threads gain nothing
+        (1_769, 4, 1.0, 1_000_000),
+        (3_538, 4, 1.0, 500_000),  # two vCPUs
+        (7_076, 2, 1.0, 500_000),  # four, but two threads
+        (7_076, 4, 0.5, 625_000),  # half of the work on four (Amdahl)
+        (7_076, 1, 0.5, 1_000_000),
+    ],
+)
+def test_threads_share_the_work_above_one_vcpu(memory, threads, share, expected_us):
+    """aws:M6; Amdahl's law."""
+    text = f"memory_size: {memory} MB, cpu: proportional, threads: {threads}, parallel_fraction: {share}"
+    duration_us, outcome = duration_of(f"{text}, duration: {{fixed: 0s}}")
+    assert duration_us == pytest.approx(expected_us, abs=1)
+    assert outcome == Outcome.OK
+
+
+def test_a_batch_that_needs_more_memory_than_there_is_ends_in_a_crash():
+    """aws:E24: 1 MiB needs 90 + 50 MB; of 128 MB the batch fills 38 of 50, so it ends after 76 % of its second."""
+    text = "memory_size: %d MB, duration: {fixed: 0s}, memory_used: {base: 90 MB, per_mib: 50 MB}"
+    duration_us, outcome = duration_of(text % 128)
+    assert (duration_us, outcome) == (pytest.approx(760_000, abs=100), Outcome.CRASH)
+    assert duration_of(text % 140) == (1_000_000, Outcome.OK)
+
+
+def test_bisection_finds_a_batch_that_fits_into_memory():
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 1h, size: 8}, record_size: 1 MiB}, stream: {shard_count: 1},"
+        "event_source_mapping: {batch_size: 8, payload_limit: unlimited, bisect_batch_on_function_error: true},"
+        "function: {memory_size: 128 MB, duration: 1s, memory_used: {base: 28 MB, per_mib: 40 MB}},"
+        "run: {duration: 1h, until: drained}"
+    )
+    assert tape.invocations["records"].tolist() == [8, 4, 2, 2, 4, 2, 2]
+    assert tape.final.stuck_shards == ()
+
+
+def test_a_run_that_fails_in_no_time_is_not_tried_for_ever_at_one_instant():
+    tape = tape_of(
+        "workload: {arrivals: {model: bursts, every: 1h, size: 1}}, stream: {shard_count: 1},"
+        "function: {duration: 0s, faults: [{kind: error, to: 3500us}]}, run: {duration: 1s, until: drained}"
+    )
+    assert seconds(tape.invocations["start_us"]) == [0, 0.001, 0.002, 0.003, 0.004]

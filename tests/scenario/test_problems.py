@@ -240,6 +240,11 @@ def test_records_that_fail_are_numbered_from_1(good, problems):
     assert found.path == "function.faults[0].records[1]"
 
 
+def test_code_that_does_not_fit_into_memory(good, problems):
+    (found,) = problems(good.replace("function: {", "function: {memory_used: {base: 300 MB, per_mib: 4 MB}, "))
+    assert "memory_used.base 300 MB leaves nothing of memory_size 256 MB" in found.message
+
+
 def test_a_least_batch_is_no_larger_than_a_batch(good, problems):
     text = good.replace("aws-2017", "ideal").replace("batch_size: 100", "batch_size: 100, minimum_batch: 101")
     assert "no batch would ever form" in problems(text)[0].message
