@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 from pydantic.fields import FieldInfo
 
 from kinsim.errors import ConfigError, Problem, SettingError
-from kinsim.scenario.paths import Setting, canonical_steps, fields_of, find
+from kinsim.scenario.paths import Setting, canonical_steps, fields_of, find, hint_key
 from kinsim.scenario.profiles import Entry, value_text
 from kinsim.scenario.resolve import leaves, origin_of
 from kinsim.scenario.tree import Node, Origin, dotted
@@ -76,6 +76,7 @@ def explain(scenario: Scenario, path: str | None = None) -> list[Explained]:
     if node is not None and isinstance(node.value, dict) and node.value:
         return [_row(below, inner) for below, inner in leaves(node, steps)]
     if node is None:
+        _require_names(document, steps)
         node = Node(None, origin=Origin("default", "not set"))
     return [_detailed(scenario, steps, node, setting)]
 
@@ -87,6 +88,18 @@ def _row(steps: Steps, node: Node) -> Explained:
 
 def _fact(origin: Origin) -> str:
     return "; ".join(part for part in (origin.source, origin.date, origin.note) if part)
+
+
+def _require_names(document: Node, steps: Steps) -> None:
+    """Names that the user gives, of alarms for example, must be there: nothing is known of others."""
+    for depth, step in enumerate(steps):
+        above, node = find(steps[:depth]), document.find(steps[:depth])
+        if above is None or not any(get_origin(kind) is dict for kind in above.kinds) or above.keys:
+            continue
+        there = list(node.value) if node is not None and isinstance(node.value, dict) else []
+        if step not in there:
+            message = f"{dotted(steps[:depth])} has no {step!r} in this scenario"
+            raise ConfigError(Problem(message=message, help=hint_key(str(step), there)))
 
 
 def _detailed(scenario: Scenario, steps: Steps, node: Node, setting: Setting | None) -> Explained:

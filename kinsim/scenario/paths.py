@@ -176,9 +176,9 @@ def canonical_steps(path: str) -> Path:
             step = canonical_key(section, step) or step
         if isinstance(step, str) and step.isdigit() and any(get_origin(kind) is list for kind in setting.kinds):
             step = int(step)
-        setting = setting.child(step)
+        above, setting = setting, setting.child(step)
         if setting is None:
-            raise _unknown(path, (*steps, step, *given[number:]))
+            raise _unknown(path, (*steps, step, *given[number:]), hint_key(str(step), above.keys) if steps else "")
         steps.append(step)
     return tuple(steps)
 
@@ -202,9 +202,9 @@ def find(path: Sequence[str | int]) -> Setting | None:
     return setting
 
 
-def _unknown(path: str, steps: Path) -> SettingError:
+def _unknown(path: str, steps: Path, hint: str) -> SettingError:
     meant = suggestions(dotted(steps))
-    help = f"did you mean {', '.join(meant)}?" if meant else f"settings begin with {', '.join(top_keys())}"
+    help = f"did you mean {', '.join(meant)}?" if meant else hint or f"settings begin with {', '.join(top_keys())}"
     return SettingError(f"unknown setting {path!r}", help=help)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
 
 from kinsim.errors import SettingError
 from kinsim.rule import rule
@@ -79,46 +79,57 @@ class Alarm(Settings):
 
     @field_validator("metric")
     @classmethod
-    def _published(cls, value: str) -> str:
+    def _is_published(cls, value: str) -> str:
         if value not in CLOUDWATCH:
             raise SettingError(f"CloudWatch has no metric {value!r}", help=_metric_hint(value))
         return value
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.datapoints_to_alarm is not None and not 1 <= self.datapoints_to_alarm <= self.evaluation_periods:
-            raise SettingError(
-                f"datapoints_to_alarm is {self.datapoints_to_alarm}, of {self.evaluation_periods} evaluation periods",
-                help="write at least 1 and at most evaluation_periods",
-                at=("datapoints_to_alarm",),
-            )
-        wrong = problem_with(self.metric, self.statistic)
+    @field_validator("statistic")
+    @classmethod
+    def _has_statistic(cls, value: str, info: ValidationInfo) -> str:
+        wrong = problem_with(info.data["metric"], value) if "metric" in info.data else None
         if wrong:
-            raise SettingError(wrong, at=("statistic",))
-        self._check_period()
-        return self
+            close = get_close_matches(value.capitalize(), CLOUDWATCH[info.data["metric"]].statistics, 1, 0.6)
+            raise SettingError(wrong, help=f"did you mean {close[0]}?" if close else "")
+        return value
 
-    def _check_period(self) -> None:
-        period_s, periods = self.period_s, self.evaluation_periods
-        if period_s % 60:
+    @field_validator("period_s")
+    @classmethod
+    def _whole_minutes(cls, value: float, info: ValidationInfo) -> float:
+        if value % 60:
+            raise SettingError(f"{format_duration(value)} is not a whole number of minutes", help="write period: 1m")
+        if value > WEEK_S:
+            raise SettingError(f"a period of {format_duration(value)} is longer than 7d", help="write a shorter one")
+        if value > 60 and percentile_of(info.data.get("statistic", "")) is not None:
             raise SettingError(
-                f"{format_duration(period_s)} is not a whole number of minutes", help="write period: 1m", at=("period",)
-            )
-        if percentile_of(self.statistic) is not None and period_s > 60:
-            raise SettingError(
-                f"percentiles are known for each minute, not for periods of {format_duration(period_s)}",
+                f"percentiles are known for each minute, not for periods of {format_duration(value)}",
                 help="write period: 1m, or a statistic such as Maximum",
-                at=("statistic",),
             )
+        return value
+
+    @field_validator("evaluation_periods")
+    @classmethod
+    def _short_enough(cls, value: int, info: ValidationInfo) -> int:
+        period_s = info.data.get("period_s", 0.0)
         longest_s = WEEK_S if period_s >= HOUR_S else DAY_S
-        if periods * period_s > longest_s:
-            many = f"{periods} periods of" if periods > 1 else "a period of"
+        if value * period_s > longest_s:
             raise SettingError(
-                f"{many} {format_duration(period_s)} {'are' if periods > 1 else 'is'} longer than "
-                f"{format_duration(longest_s)}, the most that CloudWatch evaluates",
-                help=f"write at most {int(longest_s // period_s)} periods" if periods > 1 else "write a shorter period",
-                at=("evaluation_periods",) if periods > 1 else ("period",),
+                f"{value} periods of {format_duration(period_s)} are longer than {format_duration(longest_s)}, "
+                "the most that CloudWatch evaluates",
+                help=f"write at most {int(longest_s // period_s)} periods",
             )
+        return value
+
+    @field_validator("datapoints_to_alarm")
+    @classmethod
+    def _of_the_periods(cls, value: int | None, info: ValidationInfo) -> int | None:
+        periods = info.data.get("evaluation_periods", value)
+        if value is not None and periods is not None and not 1 <= value <= periods:
+            raise SettingError(
+                f"datapoints_to_alarm is {value}, of {periods} evaluation periods",
+                help="write at least 1 and at most evaluation_periods",
+            )
+        return value
 
     @property
     def points_needed(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from jsonschema import Draft7Validator
 
@@ -20,8 +22,9 @@ AGE = "metric: IteratorAge, statistic: Maximum, period: 5m, threshold: 1_000_000
         (AGE.replace("IteratorAge", "iterator_age_s"), "metric", "write IteratorAge"),
         (AGE.replace("IteratorAge", "CPUUtilization"), "metric", "CloudWatch has no metric 'CPUUtilization'"),
         (AGE.replace("IteratorAge", "5"), "metric", "got 5"),
+        (AGE.replace("Maximum", "maximun"), "statistic", "did you mean Maximum?"),
         (AGE.replace("Maximum", "Sum"), "statistic", "IteratorAge has no statistic 'Sum'"),
-        (AGE.replace("Maximum", "p99"), "statistic", "write period: 1m"),
+        (AGE.replace("Maximum", "p99"), "period", "write period: 1m"),
         (AGE.replace("5m", "90s"), "period", "not a whole number of minutes"),
         (AGE.replace("5m", "5 minutos"), "period", "is not a duration"),
         (AGE.replace("1_000_000", "1000s"), "threshold", "not a number"),
@@ -43,8 +46,11 @@ def test_what_is_wrong_is_said_at_its_place(good, problems, alarm, path, says):
 
 
 def test_every_alarm_is_told_at_once(good, problems):
-    found = problems(good + f"alarms:\n  a: {{{AGE.replace('5m', '7s')}}}\n  b: 5\n  c: {{{AGE}, colour: red}}\n")
-    assert {each.path for each in found} >= {"alarms.a.period", "alarms.b", "alarms.c.colour"}
+    a = AGE.replace("5m", "7s").replace("Maximum", "Maximun")
+    found = problems(good + f"alarms:\n  a: {{{a}}}\n  b: 5\n  c: {{{AGE}, colour: red, evaluation_periods: 0}}\n")
+    assert {each.path for each in found} == {
+        "alarms.a.period", "alarms.a.statistic", "alarms.b", "alarms.c.colour", "alarms.c.evaluation_periods",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("alarms", ["{}", f"{{age: {{{AGE}}}}}"])
@@ -58,7 +64,7 @@ def test_one_setting_of_an_alarm_is_changed(good):
     scenario = parse(f"{good}alarms: {{age: {{{AGE}}}}}\n", overrides=["alarms.age.treat_missing_data=breaching"])
     assert scenario.alarms["age"].treat_missing_data == "breaching"
     assert scenario.with_({"alarms.age.period": "1m"}).alarms["age"].period_s == 60
-    with pytest.raises(ConfigError, match="alarms"):
+    with pytest.raises(ConfigError, match="did you mean 'period'"):
         scenario.with_({"alarms.age.periode": "1m"})
 
 
@@ -70,6 +76,13 @@ def test_explain_knows_alarms(good):
     assert row.value == "missing"
     assert "TreatMissingData" in f"{row.description} {row.aws_name}"
     assert "notBreaching" in row.allowed
+    assert [row.path for row in explain(scenario, "alarms")][:2] == ["alarms.age.metric", "alarms.age.statistic"]
+    with pytest.raises(ConfigError, match="alarms has no 'agee'"):
+        explain(scenario, "alarms.agee")
+    with pytest.raises(ConfigError, match="did you mean 'age'"):
+        explain(scenario, "alarms.agee.period")
+    with pytest.raises(ConfigError, match="did you mean 'period'"):
+        explain(scenario, "alarms.age.periode")
 
 
 def test_the_schema_knows_alarms(good):
@@ -83,3 +96,13 @@ def test_the_schema_knows_alarms(good):
     assert errors(f"{AGE}, treat_missing_data: maybe")
     assert errors(f"{AGE}, colour: red")
     assert errors(AGE.replace("1_000_000", "much"))
+
+
+def test_the_example_of_the_documentation_loads(good):
+    page = (Path(__file__).parents[2] / "docs" / "alarms.md").read_text("utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    alarm = parse(good + example).alarms["age"]
+    assert set(yaml12.load_tree(example, "alarms.md").value["alarms"]["age"]) == {
+        field.alias or name for name, field in type(alarm).model_fields.items()
+    }
+    assert alarm == parse(f"{good}alarms: {{age: {{{AGE}, datapoints_to_alarm: 1}}}}\n").alarms["age"]  # all defaults
