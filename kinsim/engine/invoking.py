@@ -133,8 +133,11 @@ class Invoker:
         """For each fault the records of this shard that it strikes, those that have arrived, in order."""
         self._last: tuple[tuple[int, int, int, int], Run] | None = None
 
-    def invoke(self, now_us: int, batch: int, tries: int, first: int, end: int) -> Run:
-        """The invocation of records *first* up to *end* that starts at *now_us*; the batch has had *tries* before."""
+    def invoke(self, now_us: int, batch: int, tries: int, first: int, end: int, provided: bool = False) -> Run:
+        """The invocation of records *first* up to *end* that starts at *now_us*; the batch has had *tries* before.
+
+        *provided*: in an environment of the provisioned concurrency.
+        """
         cost, log = self.cost, self.log
         needs = (
             end - first,
@@ -144,7 +147,7 @@ class Invoker:
         )
         if self.alike and self._last is not None and self._last[0] == needs:
             return self._last[1]
-        before_us, inside_us = self._initialisation(now_us)
+        before_us, inside_us = self._initialisation(now_us, provided)
         struck = self._faults(now_us, batch, tries, first, end) if self.plan.faults else NO_FAULT
         failing, factor = struck.calls_fail, struck.factor
         calls_us = log.amount("call_failing_us" if failing else "call_us", first, end) if self.plan.calls else 0
@@ -165,8 +168,8 @@ class Invoker:
         self._last = (needs, run)
         return run
 
-    def _initialisation(self, now_us: int) -> tuple[int, int]:
-        """Initialisation before the run and inside it (aws:M11, M16)."""
+    def _initialisation(self, now_us: int, provided: bool) -> tuple[int, int]:
+        """Initialisation before the run and inside it (aws:M11, M16); none in a provisioned environment (aws:M21)."""
         plan = self.plan
         if not plan.cold_starts:
             return 0, 0
@@ -174,6 +177,8 @@ class Invoker:
             self.environments += 1
             self.created_us = now_us
             return 0, self.draws.cold_start_us(self.environments - 1)
+        if provided:
+            return 0, 0
         if not is_cold(self.environments, now_us, self.last_end_us, self.created_us, plan.idle_us, plan.max_age_us):
             return 0, 0
         self.environments += 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
 from kinsim.system import function as function_rules
+from kinsim.system.account import executions
 from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
 
@@ -117,6 +118,7 @@ class Plan:
     retry_waits: Waits | None
     throttle_waits: Waits | None
     concurrency: int
+    provisioned: int
     timeout_us: int
     cost: Cost
     calls: bool
@@ -141,7 +143,7 @@ def plan(scenario: Scenario) -> Plan:
     """The plain numbers of *scenario*."""
     stream, mapping, function, run = scenario.stream, scenario.event_source_mapping, scenario.function, scenario.run
     read_limit = scenario.profile_data.constant("read_bytes_per_s") if stream.enforce_read_limits else OFF
-    concurrency = scenario.account.concurrent_executions
+    concurrency = executions(scenario.account.concurrent_executions, function.reserved_concurrency)
     return Plan(
         duration_us=_us(run.duration_s),
         drained=run.until == "drained",
@@ -169,6 +171,7 @@ def plan(scenario: Scenario) -> Plan:
         retry_waits=_waits(mapping.retry_backoff),
         throttle_waits=_waits(mapping.throttle_backoff),
         concurrency=NO_LIMIT if concurrency is None else concurrency,
+        provisioned=function.provisioned_concurrency or 0,
         timeout_us=_us(function.timeout_s, OFF),
         cost=_cost(function, int(scenario.profile_data.constant("mb_per_vcpu"))),
         calls=bool(function.calls),

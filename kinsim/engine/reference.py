@@ -157,6 +157,7 @@ class Pipeline:
         self.writes: list[Writes] = []
         self.window_start_us = 0
         self.disabled_for_ever = False
+        self.provisioned_in_use = 0
         self.settled_us = 0
         """When the last invocation ended or the last record was lost."""
         self.ranges = hash_key_ranges(self.plan.shard_count)
@@ -292,11 +293,14 @@ class Pipeline:
                     self.slots.release(slot)
                     continue
             part_end, attempt = lane.parts[-1]
-            run = lane.invoker.invoke(clock.now_us, lane.batch, lane.tries, lane.held, part_end)
+            provided = self.provisioned_in_use < planned.provisioned
+            run = lane.invoker.invoke(clock.now_us, lane.batch, lane.tries, lane.held, part_end, provided)
             start_us = clock.now_us
+            self.provisioned_in_use += provided
             lane.running = part_end, attempt, ready_us, start_us
             yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
             lane.running = None
+            self.provisioned_in_use -= provided
             if slot is not None:
                 self.slots.release(slot)  # type: ignore[union-attr]
             self.record(lane, part_end, attempt, ready_us, start_us, run)

@@ -12,11 +12,13 @@ from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import ADVICE, NOT_YET, OFF, UNBUILT, WITHOUT_EFFECT, is_off, places
+from kinsim.units import parse_count
 
 
 def check(document: Node, profile: Profile) -> list[Problem]:
     """Everything that is wrong with the document whatever its types say."""
     problems = [*_version(document), *_features(document, profile), *_limits(document, profile)]
+    problems += _concurrency(document, profile)
     seen = {problem.path for problem in problems}
     problems += [problem for problem in _unbuilt(document, profile) if problem.path not in seen]
     return problems + _prices(document, profile)
@@ -96,6 +98,49 @@ def _limits(document: Node, profile: Profile) -> list[Problem]:
                 help = _who(profile, limit) + _elsewhere(document, path, node.value)
                 problems.append(problem_at(document, steps, f"got {_shown(node.value)}, {message}", help))
     return problems
+
+
+def _concurrency(document: Node, profile: Profile) -> list[Problem]:
+    """What is reserved must leave something for others, and what is provisioned must fit into it (aws:M20, M21)."""
+    account, reserved, provisioned = (
+        _count(document, path)
+        for path in (
+            ("account", "concurrent_executions"),
+            ("function", "reserved_concurrency"),
+            ("function", "provisioned_concurrency"),
+        )
+    )
+    problems = []
+    if account is not None and reserved is not None:
+        left = int(profile.constant("min_unreserved_concurrency") or 0)
+        if reserved > account - left:
+            steps = ("function", "reserved_concurrency")
+            where = _line(document, ("account", "concurrent_executions"))
+            message = f"got {reserved}, but of the account's {account} executions{where} {left} stay unreserved"
+            help = f"write at most {account - left} (aws:M20), or raise account.concurrent_executions"
+            problems.append(problem_at(document, steps, message, help))
+    most = reserved if reserved is not None else account
+    if most is not None and provisioned is not None and provisioned > most:
+        steps = ("function", "provisioned_concurrency")
+        name = ("account", "concurrent_executions") if reserved is None else ("function", "reserved_concurrency")
+        message = f"got {provisioned}, above {'.'.join(name)} {most}{_line(document, name)}"
+        problems.append(problem_at(document, steps, message, f"write at most {most} (aws:M21)"))
+    return problems
+
+
+def _count(document: Node, path: tuple[str, ...]) -> int | None:
+    node = document.find(path)
+    try:
+        return None if node is None or node.value in (None, "unlimited", "none") else parse_count(node.value)
+    except SettingError:
+        return None  # a wrong value is reported as such
+
+
+def _line(document: Node, path: tuple[str, ...]) -> str:
+    node = document.find(path)
+    if node is None or not node.mark.line or (node.origin is not None and node.origin.kind == "profile"):
+        return ""
+    return f" (line {node.mark.line})"
 
 
 def _outside(value: Any, limit: Limit, path: str) -> str:

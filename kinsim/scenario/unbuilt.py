@@ -58,8 +58,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.autoscaling": _nothing,
     "stream.consumers": _nothing,
     "stream.enhanced_fan_out": _not_true,
-    "function.reserved_concurrency": _nothing,
-    "function.provisioned_concurrency": _one_of(0),
     "function.rules": _nothing,
     "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
     "producer.retry.mode": _one_of("none", "legacy", "backoff"),
@@ -81,6 +79,8 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
 
 OFF: dict[str, Callable[[Any], bool]] = {
     **UNBUILT,
+    "function.reserved_concurrency": _nothing,
+    "function.provisioned_concurrency": _one_of(0),
     "event_source_mapping.maximum_batching_window": _no_time,
     "event_source_mapping.maximum_retry_attempts": _one_of(-1),
     "event_source_mapping.maximum_record_age": _one_of(-1),

@@ -39,6 +39,15 @@ Scaling = Annotated[
 ]
 
 
+def executions(account: int | None, reserved: int | None) -> int | None:
+    """Most executions of the function at once: what is reserved for it, else what the account has (aws:M19, M20).
+
+    >>> executions(1000, None), executions(1000, 5), executions(None, 5), executions(None, None)
+    (1000, 5, 5, None)
+    """
+    return account if reserved is None else reserved
+
+
 class Account(Settings):
     """Concurrency of the account in the region (aws:M19 to M25)."""
 

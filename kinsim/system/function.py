@@ -157,10 +157,16 @@ class Function(Settings):
     )
     runtime: str | None = Field(default=None, description="Runtime, for the record only.", examples=["python3.12"])
     reserved_concurrency: OptionalCount = Field(
-        default=None, description="Concurrency set apart for the function.", examples=[None], ge=0
+        default=None,
+        description="Concurrency set apart for the function, and its most (aws:M20).",
+        examples=[20],
+        ge=1,
     )
     provisioned_concurrency: OptionalCount = Field(
-        default=None, description="Environments kept ready (aws:M21).", examples=[None], ge=0
+        default=None,
+        description="Environments kept ready: as many invocations at once have no cold start (aws:M21).",
+        examples=[10],
+        ge=0,
     )
     duration: Annotated[
         Annotated[DurationSpread, Tag("whole")] | Annotated[DurationParts, Tag("parts")],

@@ -558,3 +558,21 @@ def test_a_run_that_fails_in_no_time_is_not_tried_for_ever_at_one_instant():
         "function: {duration: 0s, faults: [{kind: error, to: 3500us}]}, run: {duration: 1s, until: drained}"
     )
     assert seconds(tape.invocations["start_us"]) == [0, 0.001, 0.002, 0.003, 0.004]
+
+
+def test_reserved_concurrency_caps_the_function():
+    tape = tape_of(
+        BURST % (6, 3) + "event_source_mapping: {batch_size: 1},"
+        "function: {duration: 1s, reserved_concurrency: 2}, run: {duration: 1m}"
+    )
+    assert seconds(tape.invocations["start_us"]) == [0, 0, 1, 1, 2, 2]
+
+
+def test_provisioned_environments_have_no_cold_start():
+    """aws:M21: two of three that start together, and whoever runs within two at once later."""
+    tape = tape_of(
+        BURST % (6, 3) + "event_source_mapping: {batch_size: 1},"
+        "function: {duration: 1s, cold_start: 500ms, provisioned_concurrency: 2}, run: {duration: 1m}"
+    )
+    cold = tape.invocations[tape.invocations["init_us"] > 0]
+    assert [(row["shard"], row["start_us"]) for row in cold] == [(2, 0)]

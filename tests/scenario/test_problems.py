@@ -166,8 +166,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("stream", "consumers: [{name: a, reads: 5}]"),
         ("stream", "enhanced_fan_out: true"),
         ("stream", "warm_throughput: 5"),
-        ("function", "reserved_concurrency: 5"),
-        ("function", "provisioned_concurrency: 5"),
         ("function", "rules: [{name: a, per_log_event: 1ms}]"),
         ("function", "alert_deadline: 5m"),
         ("stream", "reshard_operation_time: 31s"),
@@ -179,7 +177,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("account", "other_functions: 200"),
         ("producer", "model: kpl"),
         ("producer", "model: agent"),
-        ("producer", "{model: sdk, retry: {mode: adaptive}}"),
         ("producer", "buffer: {max_records: 5}"),
         ("producer", "{model: sdk, api: PutRecords, on_partial_failure: resend_all, retry: {mode: none}}"),
         ("run", "{duration: 5m, initial_backlog: {records: 5, age: 1h}}"),
@@ -197,13 +194,18 @@ def test_what_is_not_built_is_refused_by_name(good, problems, section, setting):
     assert found[0].help
 
 
-def test_a_default_that_is_not_built_says_whose_it_is(good, problems):
-    (found,) = problems(good.replace("aws-2017", "aws-2026") + "producer: {model: sdk}\n")
-    assert found.path == "producer.retry.mode"
-    assert "standard-2026 is not simulated" in found.message
-    assert "(the default of profile aws-2026)" in found.message
-    assert found.place == "f.yaml:11:1"
-    parse(good + "producer: {model: sdk}\n")
+def test_a_default_that_is_not_built_says_whose_it_is(good, tmp_path):
+    (tmp_path / "lab.yaml").write_text(
+        "kinsim_profile: 1\nname: lab\nextends: aws-2026\n"
+        "defaults: {producer.model: {value: kpl, source: ours, date: 2026-11-24}}\n",
+        "utf-8",
+    )
+    with pytest.raises(ConfigError) as told:
+        parse(good.replace("aws-2017", "lab.yaml"), "f.yaml", base_dir=tmp_path)
+    (found,) = told.value.problems
+    assert found.path == "producer.model"
+    assert "kpl is not simulated" in found.message
+    assert "(the default of profile lab)" in found.message
 
 
 def test_a_wrong_word_is_a_mistake_and_not_unbuilt(good, problems):
@@ -243,6 +245,25 @@ def test_records_that_fail_are_numbered_from_1(good, problems):
 def test_code_that_does_not_fit_into_memory(good, problems):
     (found,) = problems(good.replace("function: {", "function: {memory_used: {base: 300 MB, per_mib: 4 MB}, "))
     assert "memory_used.base 300 MB leaves nothing of memory_size 256 MB" in found.message
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "says"),
+    [
+        ("reserved_concurrency: 901", "reserved_concurrency", "of the account's 1000 executions 100 stay unreserved"),
+        ("reserved_concurrency: 0", "reserved_concurrency", "1"),
+        ("provisioned_concurrency: 1_001", "provisioned_concurrency", "above account.concurrent_executions 1000"),
+        (
+            "reserved_concurrency: 5, provisioned_concurrency: 6",
+            "provisioned_concurrency",
+            "above function.reserved_concurrency 5 (line 9)",
+        ),
+    ],
+)
+def test_concurrency_that_does_not_fit(good, problems, settings, path, says):
+    (found,) = problems(good.replace("aws-2017", "aws-2026").replace("function: {", f"function: {{{settings}, "))
+    assert found.path == f"function.{path}"
+    assert says in f"{found.message} {found.help}"
 
 
 def test_a_least_batch_is_no_larger_than_a_batch(good, problems):

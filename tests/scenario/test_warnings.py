@@ -405,3 +405,10 @@ def test_the_examples_are_warned_about_only_where_they_mean_to_fail(path):
     fails = {"overload-to-retention.yaml", "streamalert-default.yaml", "hot-shard.yaml", "real-trace.yaml",
              "vpc-flow-bursts.yaml"}  # fmt: skip
     assert not scenario.warnings or path.name in fails, scenario.warnings
+
+
+def test_more_shards_than_reserved_concurrency(good):
+    text = good.replace("aws-2017", "aws-2026").replace("function: {", "function: {reserved_concurrency: 1, ")
+    (warning,) = [each for each in parse(text).warnings if "throttled" in each.message]
+    assert warning.path == "function.reserved_concurrency"
+    assert "2 shards may invoke the function at once" in warning.message
