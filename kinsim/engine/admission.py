@@ -3,25 +3,26 @@
 Writes never depend on reads, so a shard's door is run ahead of the clock, one window of arrivals at
 a time.  Where no rejection is possible in a window, whole columns pass at once; else records and
 retries are taken one by one in order of (time, source, index).
+
+A client that keeps a retry quota or a rate keeps it for all shards, so that their doors decide together: the rows of
+all shards are announced before the first door is asked.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kinsim.engine.draws import uniform
+from kinsim.engine.offers import WAITING_COLUMNS, new_clients, take_in_order
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import TOTALS, cut, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows, Writes
-from kinsim.rule import compilable, compiled
-from kinsim.system.producer import RetryPlan, may_retry, retry_delay_us
-from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET, Stream, deficit_at, room_for, second_of
+from kinsim.rule import compiled
+from kinsim.system.producer import RetryPlan
+from kinsim.system.stream import MICRO, TOKEN_BUCKET, Stream
 
 WORTH_COMPILING = 60_000
 """Offers taken one by one in this process before machine code pays for its compilation."""
@@ -68,67 +69,75 @@ class Limits:
         )
 
 
-class Door:
-    """The write limits of one shard and the records that wait to be offered to it again."""
+class Doors:
+    """The write limits of some shards, and the records that wait to be offered to them (again)."""
 
     taken_one_by_one: ClassVar[int] = 0
     """By all doors of this process."""
 
-    def __init__(self, shard: int, limits: Limits, plans: list[RetryPlan], jitter_key: int) -> None:
+    def __init__(self, shards: list[int], limits: Limits, plans: list[RetryPlan], jitter_key: int) -> None:
         """*plans* holds the retry plan of each source, *jitter_key* the address of its waits."""
-        self.shard = shard
+        self.shards = shards
         self.limits = limits
         self.settings = limits.as_array()
-        self.plans = np.array(
-            [[p.kind, p.max_attempts, p.base_us, p.cap_us, p.jitter, p.give_up_after_us] for p in plans], np.int64
-        ).reshape(len(plans), 6)
+        self.plans = np.array([astuple(plan) for plan in plans], np.int64)
+        self.quota = self.plans[:, 6].copy()
+        self.clients = new_clients(len(plans))
+        self.paced = any(plan.paced for plan in plans)
         self.jitter_key = np.uint64(jitter_key)
-        self.level = np.zeros(6, np.int64)
-        self.pending = np.zeros((0, 9), np.int64)
+        self.level = np.zeros((len(shards), 6), np.int64)
+        self.pending = np.zeros((0, WAITING_COLUMNS), np.int64)
         self.pending_rows = Rows.empty()
-        self.pending_records = 0
+        self.pending_place = np.zeros(0, np.int64)
 
-    def offer(self, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
-        """Take the rows of one window, and the retries due before *until_us*; what was stored, and the account."""
-        retries_due = len(self.pending) and int(self.pending[:, 0].min()) < until_us
-        if not (len(rows) or retries_due):
-            return rows, []
-        if not retries_due and self._nothing_rejected(rows):
-            return rows, [self._all_accepted(rows)]
-        return self._one_by_one(rows if self.limits.limiter == 0 else in_records(rows), until_us)
+    def offer(self, parts: list[Rows], until_us: int) -> list[tuple[Rows, list[Writes]]]:
+        """Take each shard's rows of one window, and what waits until *until_us*; what was stored, and the accounts."""
+        due = len(self.pending) and int(self.pending[:, 0].min()) < until_us
+        if not (due or any(len(rows) for rows in parts)):
+            return [(rows, []) for rows in parts]
+        if not (due or self.paced) and self._nothing_rejected(parts):
+            self._give_back(parts)
+            return [
+                (rows, [_all_accepted(shard, rows)] if len(rows) else [])
+                for shard, rows in zip(self.shards, parts, strict=True)
+            ]
+        return self._one_by_one([self._as_taken(rows) for rows in parts], until_us)
 
-    def next_retry_us(self) -> int | None:
-        """Instant of the earliest retry that waits, or None."""
-        return int(self.pending[:, 0].min()) if len(self.pending) else None
+    def next_retry_us(self, place: int) -> int | None:
+        """Instant of the earliest retry that waits for a shard, or None."""
+        waiting = self.pending[self.pending_place[self.pending[:, 8]] == place, 0]
+        return int(waiting.min()) if len(waiting) else None
 
-    def _all_accepted(self, rows: Rows) -> Writes:
-        nothing = np.zeros(len(rows), np.int64)
-        return Writes(
-            shard=self.shard,
-            time_us=rows.time_us,
-            source=rows.source,
-            attempt=nothing,
-            offered=rows.count,
-            accepted=rows.count,
-            dropped=nothing,
-            data_bytes=rows.data_bytes,
-            key_bytes=rows.key_bytes,
-            put_units=rows.put_units,
-        )
+    def pending_records(self, place: int) -> int:
+        """Records that wait for a shard."""
+        return int(self.pending[self.pending_place[self.pending[:, 8]] == place, 4].sum())
 
-    def _nothing_rejected(self, rows: Rows) -> bool:
-        """Whether all of *rows* pass; if so the limiter has taken them."""
+    def _as_taken(self, rows: Rows) -> Rows:
+        if self.paced:
+            return in_order(singles(rows))
+        return rows if self.limits.limiter == 0 else in_records(rows)
+
+    def _nothing_rejected(self, parts: list[Rows]) -> bool:
+        """Whether all rows pass; if so the limiters have taken them."""
+        before = self.level.copy()
+        for place, rows in enumerate(parts):
+            if len(rows) and not self._passes(self.level[place], rows):
+                self.level = before
+                return False
+        return True
+
+    def _passes(self, level: Int64, rows: Rows) -> bool:
         limits = self.limits
         largest = int((-(-(rows.data_bytes + rows.key_bytes) // rows.count)).max())
         if 0 <= limits.max_record_bytes < largest:
             return False
         if limits.limiter == TOKEN_BUCKET:
-            return self._bucket_has_room(in_records(rows))
-        return limits.limiter == 0 or self._seconds_have_room(cut(rows, MICRO))
+            return self._bucket_has_room(level, in_records(rows))
+        return limits.limiter == 0 or self._seconds_have_room(level, cut(rows, MICRO))
 
-    def _bucket_has_room(self, rows: Rows) -> bool:
+    def _bucket_has_room(self, level: Int64, rows: Rows) -> bool:
         limits, time_us = self.limits, rows.time_us
-        missing_bytes, missing_records, since_us = (int(level) for level in self.level[:3])
+        missing_bytes, missing_records, since_us = (int(each) for each in level[:3])
         levels = _bucket_levels(time_us, rows.count * MICRO, missing_records, since_us, limits.records_per_s)
         if int(levels.max()) > limits.records_capacity:
             return False
@@ -136,54 +145,182 @@ class Door:
         bytes_levels = _bucket_levels(time_us, weight * MICRO, missing_bytes, since_us, limits.bytes_per_s)
         if int(bytes_levels.max()) > limits.bytes_capacity:
             return False
-        self.level[:3] = bytes_levels[-1], levels[-1], time_us[-1]
+        level[:3] = bytes_levels[-1], levels[-1], time_us[-1]
         return True
 
-    def _seconds_have_room(self, rows: Rows) -> bool:
+    def _seconds_have_room(self, level: Int64, rows: Rows) -> bool:
         second = rows.time_us // MICRO
         first = int(second[0])
         records = np.bincount(second - first, rows.count).astype(np.int64)
         used = np.bincount(second - first, rows.data_bytes + rows.key_bytes).astype(np.int64)
-        if self.level[3] == first:
-            used[0] += self.level[4]
-            records[0] += self.level[5]
+        if level[3] == first:
+            used[0] += level[4]
+            records[0] += level[5]
         if int(records.max()) > self.limits.records_per_s or int(used.max()) > self.limits.bytes_per_s:
             return False
-        self.level[3:] = int(second[-1]), int(used[-1]), int(records[-1])
+        level[3:] = int(second[-1]), int(used[-1]), int(records[-1])
         return True
 
-    def _one_by_one(self, fresh: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
+    def _give_back(self, parts: list[Rows]) -> None:
+        """Retry tokens for records that were all accepted at once."""
+        if (self.quota == self.plans[:, 6]).all():
+            return
+        for rows in parts:
+            calls = np.bincount(rows.source, rows.count, len(self.plans)).astype(np.int64)
+            self.quota = np.minimum(self.plans[:, 6], self.quota + calls * self.plans[:, 8])
+
+    def _one_by_one(self, parts: list[Rows], until_us: int) -> list[tuple[Rows, list[Writes]]]:
+        fresh, place = _together(parts)
         known = Rows.concatenate([fresh, self.pending_rows])
+        place = np.concatenate([place, self.pending_place])
         weight = -(-(known.data_bytes + known.key_bytes) // known.count)
         waiting = self.pending.copy()
         waiting[:, 8] += len(fresh)
-        loop = compiled(_take_in_order) if Door.taken_one_by_one > WORTH_COMPILING else _take_in_order
+        loop = compiled(take_in_order) if Doors.taken_one_by_one > WORTH_COMPILING else take_in_order
         events, left = loop(
-            fresh.time_us, fresh.count, known.source, known.index, weight, waiting, self.plans, self.settings,
-            self.level, self.jitter_key, until_us,
+            fresh.time_us, fresh.count, place, known.source, known.index, weight, waiting, self.plans, self.settings,
+            self.level, self.quota, self.clients, self.jitter_key, until_us,
         )  # fmt: skip
-        Door.taken_one_by_one += len(events)
-        self._remember(known, left)
-        taken = _parts(known, events[:, 1], events[:, 4], events[:, 0])
-        account = Writes(
-            shard=self.shard,
-            time_us=events[:, 0],
-            source=known.source[events[:, 1]],
-            attempt=events[:, 2],
-            offered=events[:, 3],
-            accepted=events[:, 4],
-            dropped=events[:, 5],
-            data_bytes=taken.data_bytes,
-            key_bytes=taken.key_bytes,
-            put_units=taken.put_units,
-        )
-        return taken.take(events[:, 4] > 0), [account]
-
-    def _remember(self, known: Rows, left: Int64) -> None:
+        Doors.taken_one_by_one += len(events)
         kept, places = np.unique(left[:, 8], return_inverse=True)
         left[:, 8] = places.reshape(-1)
-        self.pending, self.pending_rows = left, known.take(kept)
-        self.pending_records = int(left[:, 4].sum())
+        self.pending, self.pending_rows, self.pending_place = left, known.take(kept), place[kept]
+        if len(parts) == 1:
+            return [_accepted(self.shards[0], known, events)]
+        of_event = place[events[:, 1]]
+        return [_accepted(shard, known, events[of_event == at]) for at, shard in enumerate(self.shards)]
+
+
+class Clients(list[RetryPlan]):
+    """The retry plans of a run's sources; their clients may keep something for all shards."""
+
+    def __init__(self, plans: Iterable[RetryPlan]) -> None:
+        super().__init__(plans)
+        self.shared = any(plan.quota or plan.paced for plan in self)
+        self._shards: list[int] = []
+        self._doors: Doors | None = None
+        self._announced: list[Rows] | None = None
+        self._answers: list[tuple[Rows, list[Writes]]] = []
+        self._until_us = -1
+
+    def join(self, shard: int) -> None:
+        """A door more; the first shard's begins a run."""
+        if shard == 0:
+            self._shards, self._doors, self._announced, self._until_us = [], None, None, -1
+        self._shards.append(shard)
+
+    def doors(self, limits: Limits, jitter_key: int) -> Doors:
+        """The doors of all shards of the run."""
+        if self._doors is None:
+            self._doors = Doors(self._shards, limits, self, jitter_key)
+        return self._doors
+
+    def announce(self, parts: list[Rows]) -> None:
+        """What the next window brings to each shard."""
+        self._announced = parts
+
+    def answer(self, doors: Doors, place: int, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
+        """What a shard stored in the window that ends at *until_us*; the first that asks decides for all."""
+        if until_us != self._until_us:
+            parts = self._announced or [rows if at == place else Rows.empty() for at in range(len(self._shards))]
+            self._answers, self._announced, self._until_us = doors.offer(parts, until_us), None, until_us
+        return self._answers[place]
+
+
+class Announced:
+    """A splitter that tells the clients of a run what it gave to the shards."""
+
+    def __init__(self, splitter: Any, clients: Clients) -> None:
+        self.splitter, self.clients = splitter, clients
+
+    def split(self, rows: Rows) -> list[Rows]:
+        """The rows of each shard."""
+        parts: list[Rows] = self.splitter.split(rows)
+        self.clients.announce(parts)
+        return parts
+
+
+class Door:
+    """The write limits of one shard and the records that wait to be offered to it (again)."""
+
+    def __init__(self, shard: int, limits: Limits, plans: list[RetryPlan], jitter_key: int) -> None:
+        """*plans* holds the retry plan of each source, *jitter_key* the address of its waits."""
+        self.shard, self.limits, self.jitter_key = shard, limits, jitter_key
+        self.clients = plans if isinstance(plans, Clients) and plans.shared else None
+        self.place = 0
+        self._alone: Doors | None = None
+        if self.clients is None:
+            self._alone = Doors([shard], limits, plans, jitter_key)
+        else:
+            self.clients.join(shard)
+            self.place = shard
+
+    @property
+    def doors(self) -> Doors:
+        """Those that decide together with this one."""
+        if self._alone is not None:
+            return self._alone
+        assert self.clients is not None
+        return self.clients.doors(self.limits, self.jitter_key)
+
+    def offer(self, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
+        """Take the rows of one window, and the retries due before *until_us*; what was stored, and the account."""
+        if self.clients is None:
+            return self.doors.offer([rows], until_us)[0]
+        return self.clients.answer(self.doors, self.place, rows, until_us)
+
+    def next_retry_us(self) -> int | None:
+        """Instant of the earliest retry that waits, or None."""
+        return self.doors.next_retry_us(self.place)
+
+    @property
+    def pending_records(self) -> int:
+        """Records that wait."""
+        return self.doors.pending_records(self.place)
+
+
+def _together(parts: list[Rows]) -> tuple[Rows, Int64]:
+    """The rows of several shards in order of (time, source, index), and the place of each row's shard."""
+    if len(parts) == 1:
+        return parts[0], np.zeros(len(parts[0]), np.int64)
+    rows = Rows.concatenate(parts)
+    place = np.repeat(np.arange(len(parts)), [len(each) for each in parts])
+    order = np.lexsort((rows.index, rows.source, rows.time_us))
+    return rows.take(order), place[order]
+
+
+def _accepted(shard: int, known: Rows, events: Int64) -> tuple[Rows, list[Writes]]:
+    """What a shard stored of the rows that its *events* name, and its account."""
+    taken = _parts(known, events[:, 1], events[:, 4], events[:, 0])
+    account = Writes(
+        shard=shard,
+        time_us=events[:, 0],
+        source=known.source[events[:, 1]],
+        attempt=events[:, 2],
+        offered=events[:, 3],
+        accepted=events[:, 4],
+        dropped=events[:, 5],
+        data_bytes=taken.data_bytes,
+        key_bytes=taken.key_bytes,
+        put_units=taken.put_units,
+    )
+    return taken.take(events[:, 4] > 0), [account]
+
+
+def _all_accepted(shard: int, rows: Rows) -> Writes:
+    nothing = np.zeros(len(rows), np.int64)
+    return Writes(
+        shard=shard,
+        time_us=rows.time_us,
+        source=rows.source,
+        attempt=nothing,
+        offered=rows.count,
+        accepted=rows.count,
+        dropped=nothing,
+        data_bytes=rows.data_bytes,
+        key_bytes=rows.key_bytes,
+        put_units=rows.put_units,
+    )
 
 
 def in_parts(windows: Iterable[tuple[int, int, Rows]], most_records: int = 250_000) -> Iterator[tuple[int, int, Rows]]:
@@ -248,121 +385,3 @@ def _parts(known: Rows, which: Int64, accepted: Int64, time_us: Int64) -> Rows:
     part.count = accepted
     part.time_us = time_us
     return part
-
-
-def _take_in_order(
-    fresh_us: Int64,
-    fresh_count: Int64,
-    source: Int64,
-    index: Int64,
-    weight: Int64,
-    waiting: Int64,
-    plans: Int64,
-    settings: Int64,
-    level: Int64,
-    jitter_key: Any,
-    until_us: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Offer everything in order of (time, source, index, first record); may be compiled.
-
-    *waiting* and the second result have columns: time, source, index, number of the first record in
-    its row, records, attempts so far, first offer, previous wait, row.  Columns of the first result:
-    time, row, attempt, offered, accepted, dropped.
-    """
-    heap = [(0, 0, 0, 0, 0, 0, 0, 0, 0) for _ in range(0)]
-    for at in range(waiting.shape[0]):
-        heap.append(
-            (waiting[at, 0], waiting[at, 1], waiting[at, 2], waiting[at, 3], waiting[at, 4], waiting[at, 5],
-             waiting[at, 6], waiting[at, 7], waiting[at, 8])
-        )  # fmt: skip
-    heapq.heapify(heap)
-    events = [(0, 0, 0, 0, 0, 0) for _ in range(0)]
-    position = 0
-    while True:
-        fresh_is_next = position < fresh_us.size and (
-            len(heap) == 0
-            or (fresh_us[position], source[position], index[position]) <= (heap[0][0], heap[0][1], heap[0][2])
-        )
-        if fresh_is_next:
-            row = position
-            now_us, first, count, attempts, offered_us, previous_us = (
-                fresh_us[row],
-                0,
-                fresh_count[row],
-                0,
-                fresh_us[row],
-                0,
-            )
-            position += 1
-        elif len(heap) > 0 and heap[0][0] < until_us:
-            now_us, _, _, first, count, attempts, offered_us, previous_us, row = heapq.heappop(heap)
-        else:
-            break
-        accepted = _admit(now_us, count, weight[row], settings, level)
-        dropped = 0
-        plan = plans[source[row]]
-        if accepted < count:
-            retry_at_all = plan[0] != 0 and (settings[6] < 0 or weight[row] <= settings[6])
-            together = plan[4] == 0
-            record = accepted
-            while record < count:
-                size = count - record if together or not retry_at_all else 1
-                kept = False
-                if retry_at_all:
-                    u = uniform(jitter_key, source[row], index[row] + first + record, attempts, 0)
-                    wait_us = retry_delay_us(plan[0], attempts + 1, plan[2], plan[3], plan[4], u, previous_us)
-                    kept = may_retry(attempts + 1, plan[1], now_us + wait_us - offered_us, plan[5])
-                    if kept:
-                        heapq.heappush(
-                            heap,
-                            (now_us + wait_us, source[row], index[row], first + record, size, attempts + 1,
-                             offered_us, wait_us, row),
-                        )  # fmt: skip
-                if not kept:
-                    dropped += size
-                record += size
-        events.append((now_us, row, attempts, count, accepted, dropped))
-    taken = np.empty((len(events), 6), np.int64)
-    for at in range(len(events)):
-        for column in range(6):
-            taken[at, column] = events[at][column]
-    left = np.empty((len(heap), 9), np.int64)
-    for at in range(len(heap)):
-        for column in range(9):
-            left[at, column] = heap[at][column]
-    return taken, left
-
-
-@compilable
-def _admit(now_us: int, count: int, weight: int, settings: Int64, level: Int64) -> int:
-    """How many of *count* equal records the shard takes at *now_us*; *level* is brought up to date."""
-    limiter, bytes_per_s, records_per_s = settings[0], settings[1], settings[2]
-    if settings[6] >= 0 and weight > settings[6]:
-        return 0
-    if limiter == TOKEN_BUCKET:
-        missing = deficit_at(level[0], level[2], now_us, bytes_per_s)
-        missing_records = deficit_at(level[1], level[2], now_us, records_per_s)
-        fit = min(
-            count,
-            room_for(missing, settings[3], weight * MICRO),
-            room_for(missing_records, settings[4], MICRO),
-        )
-        charged = count if settings[5] else fit
-        level[0] = (
-            min(missing + charged * weight * MICRO, settings[3]) if charged > fit else missing + fit * weight * MICRO
-        )
-        level[1] = (
-            min(missing_records + charged * MICRO, settings[4]) if charged > fit else missing_records + fit * MICRO
-        )
-        level[2] = now_us
-        return fit
-    if limiter == FIXED_SECOND:
-        second = second_of(now_us)
-        if second != level[3]:
-            level[3], level[4], level[5] = second, 0, 0
-        fit = min(count, room_for(level[4], bytes_per_s, weight), room_for(level[5], records_per_s, 1))
-        charged = count if settings[5] else fit
-        level[4] = min(level[4] + charged * weight, bytes_per_s) if charged > fit else level[4] + fit * weight
-        level[5] = min(level[5] + charged, records_per_s) if charged > fit else level[5] + fit
-        return fit
-    return count

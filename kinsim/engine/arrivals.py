@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from kinsim.engine.admission import Announced, Clients
 from kinsim.engine.context import Context, Drawer, contexts, microseconds
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pipeline import Pipeline, Pricing
@@ -55,6 +56,7 @@ class ArrivalSource:
         """Records that the producers did not send, at the end of the run."""
         self.in_producer = 0
         """Records in producers at the end of the run."""
+        self.clients = Clients(retry_plan(p.context.producer, p.context.source.arrivals.model) for p in self.pipelines)
 
     def keys(self, source: int) -> KeyTable:
         """The keys of a source by number; empty where keys are random or round robin."""
@@ -62,11 +64,12 @@ class ArrivalSource:
 
     def retry_plans(self) -> list[RetryPlan]:
         """How each source's producer offers rejected records again."""
-        return [retry_plan(p.context.producer, p.context.source.arrivals.model) for p in self.pipelines]
+        return self.clients
 
-    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter:
+    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter | Announced:
         """What takes rows apart by shard; *ranges* are inclusive and cover the hash space."""
-        return Splitter([pipeline.keys for pipeline in self.pipelines], ranges)
+        splitter = Splitter([pipeline.keys for pipeline in self.pipelines], ranges)
+        return Announced(splitter, self.clients) if self.clients.shared else splitter
 
     def windows(self) -> Iterator[tuple[int, int, Rows]]:
         """Start, end and rows of consecutive windows; the last before `duration` ends there.
@@ -144,6 +147,7 @@ class SharedArrivals:
         self._keys = [pipeline.keys for pipeline in drawn.source.pipelines]
         self.window_us = drawn.source.window_us
         self.created = self.sampled_out = self.in_producer = 0
+        self.clients = Clients(drawn.source.clients)
 
     def keys(self, source: int) -> KeyTable:
         """The keys of a source by number."""
@@ -151,11 +155,12 @@ class SharedArrivals:
 
     def retry_plans(self) -> list[RetryPlan]:
         """How each source's producer offers rejected records again."""
-        return self._source.retry_plans()
+        return self.clients
 
-    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter:
+    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter | Announced:
         """What takes rows apart by shard."""
-        return Splitter(self._keys, ranges)
+        splitter = Splitter(self._keys, ranges)
+        return Announced(splitter, self.clients) if self.clients.shared else splitter
 
     def windows(self) -> Iterator[tuple[int, int, Rows]]:
         """As `ArrivalSource.windows`; columns cannot be written to."""

@@ -115,7 +115,8 @@ class Drawer(Protocol):
 def contexts(scenario: Scenario, replication: int) -> list[Context]:
     """What the drawing of each source may know, in order of the sources."""
     run = scenario.run
-    most = scenario.profile_data.constants.get("put_records_max_bytes")
+    profile = scenario.profile_data
+    limited = "producer.batch_size" in profile.limits
     return [
         Context(
             source=source,
@@ -129,7 +130,7 @@ def contexts(scenario: Scenario, replication: int) -> list[Context]:
             week_offset_us=week_offset_us(run.start_time),
             producer=source.producer or scenario.producer,
             bin_us=bin_width_us(source, bool(scenario.stream.limiter)),
-            call_bytes=-1 if most is None else int(most.value),
+            call_bytes=int(profile.constant("put_records_max_bytes")) if limited else -1,
         )
         for number, (name, source) in enumerate(scenario.workload.sources.items())
     ]

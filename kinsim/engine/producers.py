@@ -225,7 +225,8 @@ def _fitting(rows: Rows, plan: CallPlan) -> list[int] | None:
         return None
     total = np.concatenate(([0], np.cumsum(rows.data_bytes + rows.key_bytes)))
     fitting = total.searchsorted(total[:-1] + plan.max_bytes, "right") - 1
-    return np.maximum(fitting, np.arange(1, len(rows) + 1)).tolist()
+    full_at: list[int] = np.maximum(fitting, np.arange(1, len(rows) + 1)).tolist()
+    return full_at
 
 
 def _bytes_matter(rows: Rows, plan: CallPlan) -> bool:

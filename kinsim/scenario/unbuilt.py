@@ -60,7 +60,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.enhanced_fan_out": _not_true,
     "function.rules": _nothing,
     "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
-    "producer.retry.mode": _one_of("none", "legacy", "backoff"),
     "producer.buffer": _nothing,
     "producer.on_partial_failure": _one_of("retry_failed", "ignore"),
 }
@@ -93,7 +92,6 @@ WORDS = {
     "event_source_mapping.starting_position": ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"),
     "stream.stream_mode": ("PROVISIONED", "ON_DEMAND", "ON_DEMAND_ADVANTAGE"),
     "producer.model": ("direct", "sdk", "kpl", "agent", "cloudwatch_logs"),
-    "producer.retry.mode": ("none", "legacy", "standard", "standard-2026", "adaptive", "backoff"),
     "producer.on_partial_failure": ("retry_failed", "ignore", "resend_all"),
     "engine": ("auto", "reference", "compiled"),
 }
@@ -104,7 +102,6 @@ ADVICE = {
     "event_source_mapping.starting_position": "write TRIM_HORIZON",
     "stream.stream_mode": "write PROVISIONED and a shard_count",
     "producer.model": "use direct, sdk or cloudwatch_logs",
-    "producer.retry.mode": "use none, legacy or backoff (with base, cap, jitter and max_attempts)",
     "producer.on_partial_failure": "use retry_failed or ignore",
     "engine": "write auto or reference",
     "pipelines": "simulate one pipeline at a time",

@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from kinsim.errors import SettingError
 from kinsim.rule import rule
 from kinsim.system.distributions import DurationSpread
+from kinsim.system.sdk_client import FIRST_TRY_REFUND, QUOTA, THROTTLE_COST
 from kinsim.units import (
     SIZE_PATTERN,
     Count,
@@ -43,6 +44,9 @@ NO_RETRY, LEGACY, BACKOFF = 0, 1, 2
 
 NO_JITTER, FULL, EQUAL, DECORRELATED = 0, 1, 2, 3
 """Kinds of jitter, as the engines know them."""
+
+SDK_MODES = ("standard", "standard-2026", "adaptive")
+"""Modes of the newer SDKs: three attempts, fixed waits, a retry quota (aws:R3 to R5)."""
 
 JITTER = {"none": NO_JITTER, "full": FULL, "equal": EQUAL, "decorrelated": DECORRELATED}
 
@@ -103,6 +107,11 @@ class Retry(Settings):
         if self.mode == "legacy" and self._overrides_legacy():
             raise SettingError(
                 "mode legacy has fixed waits of U(0, 1) * 2^(k-1) s (boto)", help="write mode: backoff to choose them"
+            )
+        if self.mode in SDK_MODES and (self.base_s, self.cap_s, self.jitter) != (None, None, None):
+            raise SettingError(
+                f"mode {self.mode} has fixed waits of U(0, 1) * min(2^(k-1), 20) s (boto)",
+                help="write mode: backoff to choose them",
             )
         if self.max_attempts is not None and self.max_attempts < 1:
             raise SettingError(
@@ -225,13 +234,25 @@ class Producer(Settings):
         self._check_model()
         if self.model == "sdk" and effective_api(self) == "PutRecord":
             self._check_single_calls()
-        if self.on_partial_failure == "ignore" and self.retry is not None and self.retry.mode not in (None, "none"):
+        if self.model == "sdk" and effective_api(self) == "PutRecords" and self.retry is not None:
+            self._check_retries_of_calls(self.retry.mode)
+        return self
+
+    def _check_retries_of_calls(self, mode: str | None) -> None:
+        """PutRecords is answered with HTTP 200 whatever is rejected, so that only the caller can send it again."""
+        if mode == "adaptive":
             raise SettingError(
-                f"on_partial_failure ignore never sends a record again, but retry mode is {self.retry.mode}",
+                "mode adaptive slows down after throttled calls, but PutRecords is answered with HTTP 200 "
+                "whatever is rejected (aws:R6, W12)",
+                help="write api: PutRecord, or mode: backoff for the caller's own waits",
+                at=("retry", "mode"),
+            )
+        if self.on_partial_failure == "ignore" and mode not in (None, "none"):
+            raise SettingError(
+                f"on_partial_failure ignore never sends a record again, but retry mode is {mode}",
                 help="remove the retry, or write on_partial_failure: retry_failed",
                 at=("retry", "mode"),
             )
-        return self
 
     def _check_model(self) -> None:
         for name, models in ONLY_FOR.items():
@@ -287,6 +308,12 @@ class RetryPlan:
     jitter: int = NO_JITTER
     give_up_after_us: int = -1
     """-1: never."""
+    quota: int = 0
+    """Retry tokens of a client; 0: retries cost nothing."""
+    retry_cost: int = 0
+    first_try_refund: int = 0
+    paced: int = 0
+    """1: the client sets itself a rate after a throttle."""
 
 
 def effective_model(producer: Producer, arrivals_model: str = "") -> str:
@@ -303,8 +330,9 @@ def effective_model(producer: Producer, arrivals_model: str = "") -> str:
 def retry_plan(producer: Producer, arrivals_model: str = "") -> RetryPlan:
     """How *producer* retries; by default not at all, legacy (sdk) or with full jitter for 24 h (cloudwatch_logs).
 
-    >>> retry_plan(Producer(model="cloudwatch_logs"))  # aws:C9, C10
-    RetryPlan(kind=2, max_attempts=-1, base_us=1000000, cap_us=60000000, jitter=1, give_up_after_us=86400000000)
+    >>> plan = retry_plan(Producer(model="cloudwatch_logs"))  # aws:C9, C10
+    >>> plan.kind == BACKOFF, plan.base_us, plan.cap_us, plan.jitter == FULL, plan.give_up_after_us
+    (True, 1000000, 60000000, True, 86400000000)
     """
     retry = producer.retry or Retry()
     model = effective_model(producer, arrivals_model)
@@ -325,6 +353,20 @@ def retry_plan(producer: Producer, arrivals_model: str = "") -> RetryPlan:
             else attempts
         )
         return RetryPlan(LEGACY, limit, SECOND_US, NEVER_US, FULL, give_up_us)
+    if mode in SDK_MODES:
+        whole_calls = model != "sdk" or effective_api(producer) == "PutRecord"
+        return RetryPlan(
+            kind=BACKOFF,
+            max_attempts=3 if "max_attempts" not in retry.model_fields_set else -1 if attempts is None else attempts,
+            base_us=SECOND_US,
+            cap_us=20 * SECOND_US,
+            jitter=FULL,
+            give_up_after_us=give_up_us,
+            quota=QUOTA if whole_calls else 0,
+            retry_cost=THROTTLE_COST if whole_calls else 0,
+            first_try_refund=FIRST_TRY_REFUND if whole_calls else 0,
+            paced=int(mode == "adaptive"),
+        )
     of_logs = model == "cloudwatch_logs"
     base_us = SECOND_US if retry.base_s is None else _us(retry.base_s)
     cap_us = (60 * SECOND_US if of_logs else 20 * SECOND_US) if retry.cap_s is None else _us(retry.cap_s)

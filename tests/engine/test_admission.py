@@ -1,6 +1,8 @@
 """The stream's door against records offered one by one to a bucket kept in exact fractions."""
 
 import heapq
+import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinsim.engine import admission
-from kinsim.engine.admission import Door, Limits, in_parts, in_records
+from kinsim.engine.admission import Clients, Door, Doors, Limits, in_parts, in_records
 from kinsim.engine.draws import uniform
+from kinsim.engine.offers import RATE, TOKENS, new_clients, respond, take_in_order
 from kinsim.engine.pieces import record_time_us
 from kinsim.engine.tables import Rows
 from kinsim.rule import compiled
@@ -175,7 +178,7 @@ def test_compiled_loop_decides_the_same(monkeypatch):
     limit = limits(records_per_s=60, bytes_per_s=1_500)
     plain = through_door(rows, limit, plan, 10**6)
     monkeypatch.setattr(admission, "WORTH_COMPILING", -1)
-    assert compiled(admission._take_in_order) is not admission._take_in_order
+    assert compiled(take_in_order) is not take_in_order
     assert through_door(rows, limit, plan, 10**6) == plain
     assert plain[2] > 0 and plain[0] > len(rows)
 
@@ -199,3 +202,182 @@ def test_parts_are_of_the_size_asked_for():
     rows = rows_of([(0, 10, 1_000_000, 100)] * 100)
     parts = list(in_parts([(0, 100_000_000, rows)], 100))
     assert [int(part.count.sum()) for _, _, part in parts] == [100] * 10
+
+
+# -- clients that keep something for all shards ---------------------------------------------------------------
+
+
+def shared_doors(shards, limit, plan, parts, window_us):
+    """Stored arrivals by shard, offers and drops, of doors that decide together; window by window."""
+    clients = Clients([plan])
+    doors = [Door(shard, limit, clients, KEY) for shard in range(shards)]
+    stored, offers, dropped, start = [[] for _ in doors], 0, 0, 0
+    last = max(int(rows.time_us.max()) for rows in parts)
+    while start <= last or any(door.next_retry_us() is not None for door in doors):
+        here = [rows.take((rows.time_us >= start) & (rows.time_us < start + window_us)) for rows in parts]
+        clients.announce(here)
+        for door, rows in zip(doors, here, strict=True):
+            taken, account = door.offer(rows, start + window_us)
+            stored[door.shard] += np.repeat(taken.time_us, taken.count).tolist()
+            offers += sum(int(each.offered.sum()) for each in account)
+            dropped += sum(int(each.dropped.sum()) for each in account)
+        start += window_us
+    assert all(door.pending_records == 0 for door in doors)
+    return stored, offers, dropped
+
+
+def with_quota(rows_by_shard, limit, plan):
+    """The same record by record, with the quota as boto's source has it."""
+    heap = []
+    for shard, rows in enumerate(rows_by_shard):
+        single = in_records(rows)
+        for row in range(len(single)):
+            at = int(single.time_us[row])
+            heap += [(at, int(single.index[row]), i, 0, at, shard) for i in range(int(single.count[row]))]
+    heapq.heapify(heap)
+    depth = Fraction(limit.records_capacity, MICRO)
+    tokens, since = [depth] * len(rows_by_shard), [0] * len(rows_by_shard)
+    stored, offers, dropped, quota = [[] for _ in rows_by_shard], 0, 0, plan.quota
+    while heap:
+        now, index, inside, attempts, first_us, shard = heapq.heappop(heap)
+        offers += 1
+        tokens[shard] = min(depth, tokens[shard] + Fraction((now - since[shard]) * limit.records_per_s, MICRO))
+        since[shard] = now
+        if tokens[shard] >= 1:
+            tokens[shard] -= 1
+            stored[shard].append(now)
+            quota = min(plan.quota, quota + (5 if attempts else 1))
+            continue
+        u = uniform(KEY, 0, index + inside, attempts, 0)
+        wait = int(u * min(2.0**attempts, 20.0) * 1e6 + 0.5)
+        if attempts + 1 < plan.max_attempts and quota >= 5:
+            quota -= 5
+            heapq.heappush(heap, (now + wait, index, inside, attempts + 1, first_us, shard))
+        else:
+            dropped += 1
+    return stored, offers, dropped
+
+
+STANDARD = RetryPlan(BACKOFF, 3, 1_000_000, 20_000_000, FULL, -1, 500, 5, 1, 0)
+ADAPTIVE = replace(STANDARD, paced=1)
+
+
+def two_shards(first, second):
+    """Rows for two shards of one source, numbered through."""
+    parts = [rows_of(first), rows_of(second)]
+    parts[1].index = parts[1].index + int(parts[0].count.sum())
+    return parts
+
+
+@settings(max_examples=200, deadline=None)
+@given(SPECIFICATION, SPECIFICATION, st.integers(1, 30), st.integers(5, 60))
+def test_a_quota_is_kept_over_all_shards_in_order_of_time(first, second, depth, quota):
+    plan = replace(STANDARD, quota=quota)
+    limit = limits(bytes_per_s=10**9, depth=depth)
+    parts = two_shards(first, second)
+    expected = with_quota(parts, limit, plan)
+    for window_us in (250_000, 3_000_000):
+        assert shared_doors(2, limit, plan, parts, window_us) == expected
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_full_quota_pays_for_a_hundred_retries_however_many_shards(shards):
+    """aws:R3: 500 tokens at 5 a retry; of 600 records at once none but the first finds room for an hour."""
+    plan = replace(STANDARD, max_attempts=2)
+    limit = Limits(TOKEN_BUCKET, 10**6, 1, 10**6 * MICRO, 1, False, -1)
+    parts = [rows_of([(0, 600 // shards, 0, 1)]) for _ in range(shards)]
+    _, offers, dropped = shared_doors(shards, limit, plan, parts, 10**6)
+    assert (offers, dropped) == (700, 600)
+
+
+def test_tokens_come_back_with_success_also_where_whole_columns_pass():
+    """After 100 retries the quota is empty; 7 records that pass at once give 7 tokens, enough for one retry more."""
+    doors = Doors([0], limits(records_per_s=10, bytes_per_s=10**9), [STANDARD], KEY)
+    doors.quota[0] = 0
+    doors.offer([rows_of([(0, 7, 0, 1)])], 100_000)
+    assert doors.quota[0] == 7
+    doors.offer([rows_of([(10**7, 13, 0, 1)])], 10**7 + 1)
+    assert len(doors.pending) == 3 and doors.quota[0] == 7 + 10 - 15
+
+
+class Bucket:
+    """boto's client rate limiter as its source has it: CUBIC, measured rate and token bucket."""
+
+    def __init__(self):
+        self.enabled, self.measured, self.bucket, self.count = False, 0.0, 0.0, 0
+        self.w_max, self.k, self.last_fail = 0.0, 0.0, 0.0
+        self.rate, self.depth, self.tokens, self.filled = 1.0, 1.0, 0.0, 0.0
+
+    def refill(self, t):
+        self.tokens = min(self.depth, self.tokens + (t - self.filled) * self.rate)
+        self.filled = t
+
+    def response(self, t, throttled):
+        self.count += 1
+        bucket = math.floor(t * 2) / 2
+        if bucket > self.bucket:
+            self.measured = self.count / (bucket - self.bucket) * 0.8 + self.measured * (1 - 0.8)
+            self.count, self.bucket = 0, bucket
+        if throttled:
+            self.w_max = min(self.measured, self.rate) if self.enabled else self.measured
+            self.k, self.last_fail, self.enabled = (self.w_max * (1 - 0.7) / 0.4) ** (1 / 3), t, True
+            new = self.w_max * 0.7
+        else:
+            new = 0.4 * (t - self.last_fail - self.k) ** 3 + self.w_max
+        new = min(new, 2.0 * self.measured)
+        self.refill(t)
+        self.rate, self.depth = max(new, 0.5), max(new, 1.0)
+        self.tokens = min(self.tokens, self.depth)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 7, 20_000, 300_000, 2_000_000]), st.booleans()), min_size=1))
+def test_a_client_learns_its_rate_as_boto_does(responses):
+    """aws:R5."""
+    expected, client, now_us = Bucket(), new_clients(1)[0], 0
+    for gap_us, throttled in responses:
+        now_us += gap_us
+        expected.response(now_us / 1e6, throttled)
+        respond(client, now_us, throttled)
+        assert client[RATE] == pytest.approx(expected.rate)
+        assert client[TOKENS] == pytest.approx(expected.tokens, abs=1e-9)
+
+
+def adaptive_rows(seconds=60, per_s=40):
+    """Records at even gaps for two shards, together twice what both take."""
+    gap_us = 1_000_000 // per_s
+    return two_shards([(gap_us, 1, 0, 1)] * (seconds * per_s), [(gap_us, 1, 0, 1)] * (seconds * per_s))
+
+
+def test_an_adaptive_client_slows_down_and_loses_less():
+    """40 a second to each of two shards that take 20: it waits instead of losing half of all records."""
+    limit = limits(records_per_s=20, bytes_per_s=10**9)
+    parts = adaptive_rows()
+    _, offers, dropped = shared_doors(2, limit, replace(STANDARD, paced=0), parts, 10**6)
+    stored, slow_offers, slow_dropped = shared_doors(2, limit, ADAPTIVE, parts, 10**6)
+    assert slow_dropped < dropped / 3
+    assert slow_offers < offers
+    assert len(stored[0]) + len(stored[1]) + slow_dropped == 4_800
+    assert max(stored[0]) > 90_000_000  # 2,400 records through 20 a second take two minutes
+
+
+def test_windows_make_no_difference_to_an_adaptive_client():
+    limit = limits(records_per_s=20, bytes_per_s=10**9)
+    parts = adaptive_rows(20)
+    assert shared_doors(2, limit, ADAPTIVE, parts, 10**6) == shared_doors(2, limit, ADAPTIVE, parts, 7 * 10**6)
+
+
+def test_records_wait_in_order_for_their_clients_tokens():
+    limit = limits(records_per_s=20, bytes_per_s=10**9)
+    doors = Doors([0], limit, [replace(ADAPTIVE, max_attempts=1)], KEY)
+    (stored, (account,)), *_ = doors.offer([rows_of([(10_000, 1, 0, 1)] * 1_000)], 60 * 10**6)
+    assert account.accepted.sum() + account.dropped.sum() + doors.pending_records(0) == 1_000
+    assert (np.diff(stored.index) > 0).all()
+    assert (stored.lag_us > 0).any()
+
+
+@pytest.mark.parametrize("plan", [STANDARD, ADAPTIVE])
+def test_compiled_clients_decide_the_same(monkeypatch, plan):
+    limit, parts = limits(records_per_s=20, bytes_per_s=10**9), adaptive_rows(20)
+    plain = shared_doors(2, limit, plan, parts, 10**6)
+    monkeypatch.setattr(admission, "WORTH_COMPILING", -1)
+    assert shared_doors(2, limit, plan, parts, 10**6) == plain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,7 @@ from kinsim.system.producer import (
     subscription_plan,
 )
 
+STANDARD = RetryPlan(BACKOFF, 3, 1_000_000, 20_000_000, FULL, quota=500, retry_cost=5, first_try_refund=1)  # aws:R3, R4
 below_1 = st.floats(0, 1, exclude_max=True)
 
 
@@ -75,6 +78,13 @@ def test_legacy_doubles_from_one_second():
     assert [retry_delay_us(LEGACY, k, 0, 0, 0, 0.25, 0) for k in (1, 2, 3, 4)] == [250_000, 500_000, 10**6, 2 * 10**6]
 
 
+def test_standard_waits_up_to_one_and_two_seconds():
+    """aws:R3, R4: U(0, 1) * min(2^i, 20) s, i from 0; at most 20 s however often."""
+    plan = retry_plan(producer(model="sdk", retry={"mode": "standard-2026"}))
+    waits = [retry_delay_us(plan.kind, k, plan.base_us, plan.cap_us, plan.jitter, 0.5, 0) for k in (1, 2, 5, 6, 9)]
+    assert waits == [500_000, 1_000_000, 8_000_000, 10_000_000, 10_000_000]
+
+
 def test_boto_gives_up_after_five_attempts():
     plan = retry_plan(producer(model="sdk", retry={"mode": "legacy"}))
     assert [may_retry(n, plan.max_attempts, 10**9, plan.give_up_after_us) for n in (1, 4, 5)] == [True, True, False]
@@ -103,6 +113,15 @@ def test_cloudwatch_logs_retries_for_a_day_with_full_jitter():
         ({"model": "sdk", "retry": {"mode": "legacy", "max_attempts": 3}}, RetryPlan(LEGACY, 3, 10**6, jitter=FULL)),
         ({"model": "cloudwatch_logs", "retry": {"mode": "none"}}, RetryPlan(NO_RETRY)),
         ({"model": "sdk", "api": "PutRecords", "on_partial_failure": "ignore"}, RetryPlan(NO_RETRY)),
+        ({"model": "sdk", "retry": {"mode": "standard"}}, STANDARD),
+        ({"model": "sdk", "retry": {"mode": "standard-2026"}}, STANDARD),
+        ({"retry": {"mode": "standard"}}, STANDARD),
+        ({"model": "sdk", "retry": {"mode": "standard", "max_attempts": 7}}, replace(STANDARD, max_attempts=7)),
+        ({"model": "sdk", "retry": {"mode": "adaptive"}}, replace(STANDARD, paced=1)),
+        (
+            {"model": "sdk", "api": "PutRecords", "retry": {"mode": "standard"}},
+            replace(STANDARD, quota=0, retry_cost=0, first_try_refund=0),
+        ),
         (
             {"model": "sdk", "retry": {"base": "100ms", "cap": "5s", "jitter": "equal", "max_attempts": 8}},
             RetryPlan(BACKOFF, 8, 100_000, 5_000_000, EQUAL),
@@ -188,6 +207,13 @@ def test_the_size_after_gzip_may_be_set():
         ({"model": "sdk", "api": "PutRecord", "batch_size": 10}, "PutRecord takes one record, but batch_size is 10"),
         ({"model": "sdk", "retry": {"mode": "none", "base": "1s"}}, "mode none does not retry, but base is set"),
         ({"model": "sdk", "retry": {"mode": "legacy", "base": "10ms"}}, "mode legacy has fixed waits"),
+        ({"model": "sdk", "retry": {"mode": "standard", "base": "10ms"}}, "mode standard has fixed waits"),
+        ({"model": "sdk", "retry": {"mode": "adaptive", "jitter": "none"}}, "mode adaptive has fixed waits"),
+        ({"model": "sdk", "retry": {"mode": "standard-2026", "cap": "1s"}}, "mode standard-2026 has fixed waits"),
+        (
+            {"model": "sdk", "api": "PutRecords", "retry": {"mode": "adaptive"}},
+            "mode adaptive slows down after throttled calls, but PutRecords is answered with HTTP 200",
+        ),
         ({"model": "sdk", "retry": {"max_attempts": 0}}, "0 attempts would offer nothing"),
         ({"model": "sdk", "retry": {"base": "10s", "cap": "1s"}}, "1 s is below base, 10 s"),
         ({"model": "sdk", "retry": {"base": "0s"}}, "a wait of 0"),
