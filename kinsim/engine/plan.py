@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
+from kinsim.engine.concurrency import Shares
 from kinsim.system import function as function_rules
-from kinsim.system.account import executions
 from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
 
@@ -117,7 +117,7 @@ class Plan:
     overhead_us: int
     retry_waits: Waits | None
     throttle_waits: Waits | None
-    concurrency: int
+    shares: Shares
     provisioned: int
     timeout_us: int
     cost: Cost
@@ -143,7 +143,6 @@ def plan(scenario: Scenario) -> Plan:
     """The plain numbers of *scenario*."""
     stream, mapping, function, run = scenario.stream, scenario.event_source_mapping, scenario.function, scenario.run
     read_limit = scenario.profile_data.constant("read_bytes_per_s") if stream.enforce_read_limits else OFF
-    concurrency = executions(scenario.account.concurrent_executions, function.reserved_concurrency)
     return Plan(
         duration_us=_us(run.duration_s),
         drained=run.until == "drained",
@@ -170,7 +169,7 @@ def plan(scenario: Scenario) -> Plan:
         overhead_us=_us(mapping.dispatch_overhead_s),
         retry_waits=_waits(mapping.retry_backoff),
         throttle_waits=_waits(mapping.throttle_backoff),
-        concurrency=NO_LIMIT if concurrency is None else concurrency,
+        shares=Shares.of(scenario),
         provisioned=function.provisioned_concurrency or 0,
         timeout_us=_us(function.timeout_s, OFF),
         cost=_cost(function, int(scenario.profile_data.constant("mb_per_vcpu"))),

@@ -16,6 +16,7 @@ import simpy
 from numpy.typing import NDArray
 
 from kinsim.engine.admission import Door, in_parts
+from kinsim.engine.concurrency import Slots
 from kinsim.engine.draws import Purpose, address_key, uniform
 from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits, plan
@@ -162,9 +163,8 @@ class Pipeline:
         """When the last invocation ended or the last record was lost."""
         self.ranges = hash_key_ranges(self.plan.shard_count)
         self.lanes = [self._lane(scenario, replication, shard) for shard in range(self.plan.shard_count)]
-        self.slots = (
-            simpy.Resource(self.clock, self.plan.concurrency) if self.plan.concurrency < len(self.lanes) else None
-        )
+        self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(len(self.lanes)) else None
+        self.looks_later = False
         poison = [record for fault in self.plan.faults for record in fault.records]
         self.numbers = StreamNumbers(poison) if poison else None
 
@@ -286,11 +286,10 @@ class Pipeline:
                 continue
             if lane.tries and not self.still_there(lane, clock.now_us):
                 continue
-            slot = None
             if self.slots is not None:
-                slot = yield from self.acquire(lane, self.slots)
+                yield from self.acquire(lane, self.slots)
                 if lane.reader.paused or not self.still_there(lane, clock.now_us):
-                    self.slots.release(slot)
+                    self.slots.release(clock.now_us)
                     continue
             part_end, attempt = lane.parts[-1]
             provided = self.provisioned_in_use < planned.provisioned
@@ -301,8 +300,8 @@ class Pipeline:
             yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
             lane.running = None
             self.provisioned_in_use -= provided
-            if slot is not None:
-                self.slots.release(slot)  # type: ignore[union-attr]
+            if self.slots is not None:
+                self.slots.release(clock.now_us)
             self.record(lane, part_end, attempt, ready_us, start_us, run)
             lane.tries += 1
             if run.outcome == Outcome.OK:
@@ -324,20 +323,36 @@ class Pipeline:
         wakes = [lane.filled] if look_us is None else [lane.filled, At(self.clock, look_us, STARTS + lane.shard)]
         yield simpy.AnyOf(self.clock, wakes)
 
-    def acquire(
-        self, lane: Lane, slots: simpy.Resource
-    ) -> Generator[simpy.Event, Any, simpy.resources.resource.Request]:
-        """Wait for a free invocation slot: in line, or by trying again after a throttle."""
-        yield At(self.clock, self.clock.now_us, STARTS + lane.shard)
+    def acquire(self, lane: Lane, slots: Slots) -> Process:
+        """Wait for a free execution: in line, or by trying again after a throttle."""
+        clock = self.clock
+        yield At(clock, clock.now_us, STARTS + lane.shard)
         throttled = 0
-        while self.plan.throttle_waits is not None and slots.count >= slots.capacity:
+        while not slots.has_room(clock.now_us) or slots.line:
+            if self.plan.throttle_waits is None:
+                self.open_in_time(slots)
+                yield slots.wait()
+                return
             throttled += 1
-            self.throttles += (lane.shard, 0, self.clock.now_us)
+            self.throttles += (lane.shard, 0, clock.now_us)
             wait_us = self.wait_us(self.plan.throttle_waits, lane, throttled, 1)
-            yield At(self.clock, self.clock.now_us + wait_us, STARTS + lane.shard)
-        request = slots.request()
-        yield request
-        return request
+            yield At(clock, clock.now_us + wait_us, STARTS + lane.shard)
+        slots.take(clock.now_us)
+
+    def open_in_time(self, slots: Slots) -> None:
+        """See to it that the line is served when time alone makes room."""
+        opens_us = slots.opens_us(self.clock.now_us)
+        if opens_us is not None and not self.looks_later:
+            self.looks_later = True
+            self.clock.process(self.serve(slots, opens_us))
+
+    def serve(self, slots: Slots, at_us: int) -> Process:
+        """Process: let the next in line start when there is room."""
+        yield At(self.clock, at_us, CHANGES)
+        self.looks_later = False
+        slots.serve(self.clock.now_us)
+        if slots.line:
+            self.open_in_time(slots)
 
     # -- what a lane does at an instant ----------------------------------------------------------------------
 

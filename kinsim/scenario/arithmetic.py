@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kinsim.system import function as rules
-from kinsim.system.account import executions
+from kinsim.system.account import most_executions
 from kinsim.system.distributions import Distribution
 from kinsim.system.function import DurationParts
 from kinsim.system.partition_keys import CountedKeys, ListedKeys, PrefixedKeys, mean_key_bytes
@@ -333,7 +333,7 @@ class Arithmetic:
     @property
     def slots(self) -> int:
         """Invocations at once: one per shard, as far as the account has room (aws:E12, M25)."""
-        limit = executions(self.scenario.account.concurrent_executions, self.scenario.function.reserved_concurrency)
+        limit = most_executions(self.scenario.account, self.scenario.function.reserved_concurrency)
         return self.used_shards if limit is None else min(self.used_shards, limit)
 
     def consumer_per_s(self, slots: int | None = None) -> float:

@@ -46,7 +46,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "pipelines": _nothing,
     "engine": _one_of("auto", "reference"),
     "run.initial_backlog": _nothing,
-    "account.other_functions": _one_of(0),
     "event_source_mapping.parallelization_factor": _one_of(1),
     "event_source_mapping.starting_position": _one_of("TRIM_HORIZON"),
     "event_source_mapping.tumbling_window": _no_time,
@@ -66,7 +65,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
 WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
-    "account.scaling": ("none",),
     "event_source_mapping.retry_rereads": (),
     "event_source_mapping.parallelization": (),
     "event_source_mapping.lane_failure_blocks_shard": (),

@@ -11,7 +11,7 @@ from kinsim.scenario.arithmetic import BUFFER, NEAR, Arithmetic, payload_bytes
 from kinsim.scenario.checks import problem_at
 from kinsim.scenario.model import unit_of_statistic
 from kinsim.scenario.tree import Path as Steps
-from kinsim.system.account import executions
+from kinsim.system.account import most_executions
 from kinsim.system.workload.modulation import Modulated
 from kinsim.system.workload.trace import TraceArrivals, file_trouble, unused_totals
 from kinsim.units import format_duration
@@ -241,14 +241,20 @@ def batch_payload(known: Arithmetic) -> Iterator[Finding]:
 def concurrency(known: Arithmetic) -> Iterator[Finding]:
     """Shards against the account's concurrency (aws:M25)."""
     account, reserved = known.scenario.account, known.scenario.function.reserved_concurrency
-    limit = executions(account.concurrent_executions, reserved)
+    limit = most_executions(account, reserved)
     shards = known.scenario.stream.shard_count * known.scenario.event_source_mapping.parallelization_factor
-    if limit is not None and shards > limit:
-        yield (
-            ("account", "concurrent_executions") if reserved is None else ("function", "reserved_concurrency"),
-            (f"got {limit}, but {shards} shards may invoke the function at once: the surplus is throttled and waits"),
-            f"{shards} or more leaves room for all",
-        )
+    if limit is None or shards <= limit:
+        return
+    where, given = ("account", "concurrent_executions"), f"got {limit}"
+    if reserved is not None:
+        where = ("function", "reserved_concurrency")
+    elif limit != account.concurrent_executions:
+        where, given = ("account", "other_functions"), f"they leave it {limit} at times"
+    yield (
+        where,
+        f"{given}, but {shards} shards may invoke the function at once: the surplus is throttled and waits",
+        f"{shards} or more leaves room for all",
+    )
 
 
 def keys(known: Arithmetic) -> Iterator[Finding]:

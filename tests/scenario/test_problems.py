@@ -173,8 +173,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("event_source_mapping", "parallelization: pooled"),
         ("event_source_mapping", "lane_failure_blocks_shard: true"),
         ("event_source_mapping", "shard_discovery: 61s"),
-        ("account", "scaling: {kind: per_function, step: 10, every: 10s}"),
-        ("account", "other_functions: 200"),
         ("producer", "model: kpl"),
         ("producer", "model: agent"),
         ("producer", "buffer: {max_records: 5}"),
@@ -264,6 +262,28 @@ def test_concurrency_that_does_not_fit(good, problems, settings, path, says):
     (found,) = problems(good.replace("aws-2017", "aws-2026").replace("function: {", f"function: {{{settings}, "))
     assert found.path == f"function.{path}"
     assert says in f"{found.message} {found.help}"
+
+
+@pytest.mark.parametrize(
+    ("account", "path", "says"),
+    [
+        ("other_functions: 1_000", "other_functions", "1000 of 1000 executions to the end"),
+        ("other_functions: [{concurrency: 1_000}]", "other_functions", "the function never runs"),
+        ("other_functions: [{concurrency: 1}, {concurrency: 2}]", "other_functions[0]", "only the last part"),
+        (
+            "other_functions: [{until: 2h, concurrency: 1}, {until: 1h, concurrency: 2}]",
+            "other_functions[1].until",
+            "until 1h is not after 2h",
+        ),
+        ("other_functions: [{until: 2h, executions: 1}]", "other_functions[0].executions", "concurrency"),
+        ("scaling: {kind: per_function, step: 0, every: 10s}", "scaling.step", "1"),
+        ("scaling: {kind: region_burst, burst: 5, then_per_minute: 0}", "scaling.then_per_minute", "1"),
+    ],
+)
+def test_an_account_that_leaves_nothing(good, problems, account, path, says):
+    found = problems(good.replace("aws-2017", "aws-2026") + f"account: {{{account}}}\n")
+    (told,) = [each for each in found if each.path == f"account.{path}"]
+    assert says in f"{told.message} {told.help}"
 
 
 def test_a_least_batch_is_no_larger_than_a_batch(good, problems):

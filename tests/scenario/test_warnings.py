@@ -411,4 +411,8 @@ def test_more_shards_than_reserved_concurrency(good):
     text = good.replace("aws-2017", "aws-2026").replace("function: {", "function: {reserved_concurrency: 1, ")
     (warning,) = [each for each in parse(text).warnings if "throttled" in each.message]
     assert warning.path == "function.reserved_concurrency"
+    shared = good + "account: {other_functions: [{until: 1m, concurrency: 999}]}\n"
+    (warning,) = [each for each in parse(shared).warnings if "throttled" in each.message]
+    assert warning.path == "account.other_functions"
+    assert "they leave it 1 at times" in warning.message
     assert "2 shards may invoke the function at once" in warning.message
