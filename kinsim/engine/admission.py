@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kinsim.engine.offers import WAITING_COLUMNS, new_clients, take_in_order
+from kinsim.engine.clients import new_clients, take_through_clients
+from kinsim.engine.offers import WAITING_COLUMNS, take_in_order
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import TOTALS, cut, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows, Writes
@@ -84,6 +85,7 @@ class Doors:
         self.quota = self.plans[:, 6].copy()
         self.clients = new_clients(len(plans))
         self.paced = any(plan.paced for plan in plans)
+        self.holding_back = any(plan.holds_back for plan in plans)
         self.jitter_key = np.uint64(jitter_key)
         self.level = np.zeros((len(shards), 6), np.int64)
         self.pending = np.zeros((0, WAITING_COLUMNS), np.int64)
@@ -113,7 +115,7 @@ class Doors:
         return int(self.pending[self.pending_place[self.pending[:, 8]] == place, 4].sum())
 
     def _as_taken(self, rows: Rows) -> Rows:
-        if self.paced:
+        if self.holding_back:
             return in_order(singles(rows))
         return rows if self.limits.limiter == 0 else in_records(rows)
 
@@ -169,6 +171,10 @@ class Doors:
             calls = np.bincount(rows.source, rows.count, len(self.plans)).astype(np.int64)
             self.quota = np.minimum(self.plans[:, 6], self.quota + calls * self.plans[:, 8])
 
+    def _loop(self) -> Any:
+        loop = take_through_clients if self.holding_back else take_in_order
+        return compiled(loop) if Doors.taken_one_by_one > WORTH_COMPILING else loop
+
     def _one_by_one(self, parts: list[Rows], until_us: int) -> list[tuple[Rows, list[Writes]]]:
         fresh, place = _together(parts)
         known = Rows.concatenate([fresh, self.pending_rows])
@@ -176,10 +182,10 @@ class Doors:
         weight = -(-(known.data_bytes + known.key_bytes) // known.count)
         waiting = self.pending.copy()
         waiting[:, 8] += len(fresh)
-        loop = compiled(take_in_order) if Doors.taken_one_by_one > WORTH_COMPILING else take_in_order
-        events, left = loop(
-            fresh.time_us, fresh.count, place, known.source, known.index, weight, waiting, self.plans, self.settings,
-            self.level, self.quota, self.clients, self.jitter_key, until_us,
+        events, left = self._loop()(
+            fresh.time_us, *(() if self.holding_back else (fresh.count,)), place, known.source, known.index, weight,
+            waiting, self.plans, self.settings, self.level, self.quota,
+            *((self.clients,) if self.holding_back else ()), self.jitter_key, until_us,
         )  # fmt: skip
         Doors.taken_one_by_one += len(events)
         kept, places = np.unique(left[:, 8], return_inverse=True)
@@ -196,7 +202,7 @@ class Clients(list[RetryPlan]):
 
     def __init__(self, plans: Iterable[RetryPlan]) -> None:
         super().__init__(plans)
-        self.shared = any(plan.quota or plan.paced for plan in self)
+        self.shared = any(plan.quota or plan.holds_back for plan in self)
         self._shards: list[int] = []
         self._doors: Doors | None = None
         self._announced: list[Rows] | None = None

@@ -59,7 +59,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.enhanced_fan_out": _not_true,
     "function.rules": _nothing,
     "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
-    "producer.buffer": _nothing,
     "producer.on_partial_failure": _one_of("retry_failed", "ignore"),
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""

@@ -12,7 +12,7 @@ and is offered again if ``may_retry(attempts, ..., age_us=now + wait - first off
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -44,6 +44,11 @@ NO_RETRY, LEGACY, BACKOFF = 0, 1, 2
 
 NO_JITTER, FULL, EQUAL, DECORRELATED = 0, 1, 2, 3
 """Kinds of jitter, as the engines know them."""
+
+DROP_NEWEST, DROP_OLDEST, BLOCK = 0, 1, 2
+"""What happens to records that find a buffer full, as the engines know it."""
+
+WHEN_FULL = {"drop_newest": DROP_NEWEST, "drop_oldest": DROP_OLDEST, "block": BLOCK}
 
 SDK_MODES = ("standard", "standard-2026", "adaptive")
 """Modes of the newer SDKs: three attempts, fixed waits, a retry quota (aws:R3 to R5)."""
@@ -144,13 +149,24 @@ class Gzip(Settings):
 
 
 class Buffer(Settings):
-    """What a producer holds while it cannot send."""
+    """What a producer holds of rejected records until they are accepted, and of those that wait for its rate."""
 
-    max_records: Count | None = Field(default=None, description="Most records held.", examples=[10_000])
-    max_bytes: Size | None = Field(default=None, description="Most bytes held.", examples=["5 MiB"])
-    when_full: Literal["drop_newest", "drop_oldest", "block"] = Field(
-        default="drop_newest", description="What happens to records that find it full.", examples=["drop_newest"]
+    max_records: Count | None = Field(default=None, description="Most records held.", examples=[10_000], ge=1)
+    max_bytes: Size | None = Field(
+        default=None, description="Most bytes held, data and keys.", examples=["5 MiB"], ge=1
     )
+    when_full: Literal["drop_newest", "drop_oldest", "block"] = Field(
+        default="drop_newest",
+        description="What happens where a new record finds it full: that one is dropped, or the oldest held, or it and "
+        "all after it wait until there is room.",
+        examples=["drop_newest"],
+    )
+
+    @model_validator(mode="after")
+    def _limited(self) -> Self:
+        if self.max_records is None and self.max_bytes is None:
+            raise SettingError("a buffer needs max_records or max_bytes", help="max_records: 10_000")
+        return self
 
 
 class Producer(Settings):
@@ -234,9 +250,18 @@ class Producer(Settings):
         self._check_model()
         if self.model == "sdk" and effective_api(self) == "PutRecord":
             self._check_single_calls()
+        if self.buffer is not None and self._never_retries():
+            raise SettingError(
+                "nothing waits in a producer that never sends a record again, so a buffer would change nothing",
+                help="write retry: {mode: backoff}, or remove it",
+                at=("buffer",),
+            )
         if self.model == "sdk" and effective_api(self) == "PutRecords" and self.retry is not None:
             self._check_retries_of_calls(self.retry.mode)
         return self
+
+    def _never_retries(self) -> bool:
+        return self.model in (None, "direct", "sdk") and _retries(self, "").kind == NO_RETRY
 
     def _check_retries_of_calls(self, mode: str | None) -> None:
         """PutRecords is answered with HTTP 200 whatever is rejected, so that only the caller can send it again."""
@@ -256,7 +281,7 @@ class Producer(Settings):
 
     def _check_model(self) -> None:
         for name, models in ONLY_FOR.items():
-            known = self.model is not None or "cloudwatch_logs" not in models
+            known = self.model is not None or not {"cloudwatch_logs", "direct"} & set(models)
             if known and self.model not in models and getattr(self, name) is not None:
                 key = Producer.model_fields[name].alias or name
                 had = f"model {self.model}" if self.model is not None else "a producer without model"
@@ -284,6 +309,7 @@ ONLY_FOR = {
     "batch_size": ("sdk", "kpl", "agent"),
     "flush_s": ("sdk", "kpl", "agent", "cloudwatch_logs"),
     "on_partial_failure": ("sdk", "kpl", "agent"),
+    "buffer": ("direct", "sdk", "kpl", "agent"),
     "distribution": ("cloudwatch_logs",),
     "max_record_size_bytes": ("cloudwatch_logs",),
     "max_log_events": ("cloudwatch_logs",),
@@ -314,6 +340,15 @@ class RetryPlan:
     first_try_refund: int = 0
     paced: int = 0
     """1: the client sets itself a rate after a throttle."""
+    max_waiting_records: int = -1
+    """Records that may wait in the client; -1: without limit."""
+    max_waiting_bytes: int = -1
+    when_full: int = DROP_NEWEST
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether records may wait, or be dropped, before their first offer."""
+        return bool(self.paced or self.max_waiting_records >= 0 or self.max_waiting_bytes >= 0)
 
 
 def effective_model(producer: Producer, arrivals_model: str = "") -> str:
@@ -328,9 +363,27 @@ def effective_model(producer: Producer, arrivals_model: str = "") -> str:
 
 
 def retry_plan(producer: Producer, arrivals_model: str = "") -> RetryPlan:
+    """How *producer* offers rejected records again, and how many may wait for it.
+
+    >>> plan = retry_plan(Producer(model="sdk", buffer={"max_records": 100, "when_full": "block"}))
+    >>> plan.max_attempts, plan.max_waiting_records, plan.max_waiting_bytes, plan.when_full == BLOCK
+    (5, 100, -1, True)
+    """
+    plan, buffer = _retries(producer, arrivals_model), producer.buffer
+    if buffer is None:
+        return plan
+    return replace(
+        plan,
+        max_waiting_records=-1 if buffer.max_records is None else buffer.max_records,
+        max_waiting_bytes=-1 if buffer.max_bytes is None else buffer.max_bytes,
+        when_full=WHEN_FULL[buffer.when_full],
+    )
+
+
+def _retries(producer: Producer, arrivals_model: str) -> RetryPlan:
     """How *producer* retries; by default not at all, legacy (sdk) or with full jitter for 24 h (cloudwatch_logs).
 
-    >>> plan = retry_plan(Producer(model="cloudwatch_logs"))  # aws:C9, C10
+    >>> plan = _retries(Producer(model="cloudwatch_logs"), "")  # aws:C9, C10
     >>> plan.kind == BACKOFF, plan.base_us, plan.cap_us, plan.jitter == FULL, plan.give_up_after_us
     (True, 1000000, 60000000, True, 86400000000)
     """
@@ -506,6 +559,18 @@ def may_retry(attempts: int, max_attempts: int, age_us: int, give_up_after_us: i
     if max_attempts >= 0 and attempts >= max_attempts:
         return False
     return give_up_after_us < 0 or age_us <= give_up_after_us
+
+
+@rule
+def has_room(records: int, used_bytes: int, weight: int, max_records: int, max_bytes: int) -> bool:
+    """Whether a record of *weight* bytes fits a buffer that holds *records* of *used_bytes*; negative limits mean none.
+
+    >>> has_room(9, 950, 50, 10, 1_000), has_room(10, 0, 50, 10, 1_000), has_room(9, 951, 50, -1, 1_000)
+    (True, False, False)
+    """
+    if 0 <= max_records <= records:
+        return False
+    return max_bytes < 0 or used_bytes + weight <= max_bytes
 
 
 @rule

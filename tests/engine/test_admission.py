@@ -12,12 +12,25 @@ from hypothesis import strategies as st
 
 from kinsim.engine import admission
 from kinsim.engine.admission import Clients, Door, Doors, Limits, in_parts, in_records
+from kinsim.engine.clients import RATE, TOKENS, new_clients, respond
 from kinsim.engine.draws import uniform
-from kinsim.engine.offers import RATE, TOKENS, new_clients, respond, take_in_order
-from kinsim.engine.pieces import record_time_us
+from kinsim.engine.offers import take_in_order
+from kinsim.engine.overlaps import in_order
+from kinsim.engine.pieces import record_time_us, singles
 from kinsim.engine.tables import Rows
 from kinsim.rule import compiled
-from kinsim.system.producer import BACKOFF, FULL, NO_JITTER, NO_RETRY, RetryPlan, may_retry, retry_delay_us
+from kinsim.system.producer import (
+    BACKOFF,
+    BLOCK,
+    DROP_NEWEST,
+    DROP_OLDEST,
+    FULL,
+    NO_JITTER,
+    NO_RETRY,
+    RetryPlan,
+    may_retry,
+    retry_delay_us,
+)  # fmt: skip
 from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET
 
 NO_PLAN = RetryPlan(NO_RETRY, 1, 0, 0, NO_JITTER, -1)
@@ -381,3 +394,147 @@ def test_compiled_clients_decide_the_same(monkeypatch, plan):
     plain = shared_doors(2, limit, plan, parts, 10**6)
     monkeypatch.setattr(admission, "WORTH_COMPILING", -1)
     assert shared_doors(2, limit, plan, parts, 10**6) == plain
+
+
+# -- buffers --------------------------------------------------------------------------------------------------
+
+EVERY_SECOND = RetryPlan(BACKOFF, -1, 1_000_000, 1_000_000, NO_JITTER, -1)
+
+
+def through_buffer(parts, limit, plan, window_us):
+    """(time, index) of what was stored, and the indexes' number dropped, window by window."""
+    doors = Doors(list(range(len(parts))), limit, [plan], KEY)
+    stored, dropped, start = [], 0, 0
+    last = max(int(rows.time_us.max()) for rows in parts)
+    while start <= last or len(doors.pending):
+        here = [rows.take((rows.time_us >= start) & (rows.time_us < start + window_us)) for rows in parts]
+        for taken, account in doors.offer(here, start + window_us):
+            for row in range(len(taken)):
+                stored += [(int(taken.time_us[row]), int(taken.index[row]) + i) for i in range(int(taken.count[row]))]
+            dropped += sum(int(each.dropped.sum()) for each in account)
+        start += window_us
+    return sorted(stored), dropped
+
+
+@pytest.mark.parametrize(
+    ("when_full", "expected"),
+    [
+        (DROP_NEWEST, [(0, 0), (1, 1), (2, 2), (3, 3)]),
+        (DROP_OLDEST, [(0, 0), (1, 7), (2, 8), (3, 9)]),
+        (BLOCK, [(second, second) for second in range(10)]),
+    ],
+)
+def test_ten_records_at_once_find_a_buffer_of_three(when_full, expected):
+    """The shard takes one a second: the first record at once, of the others those that the buffer holds in the end."""
+    plan = replace(EVERY_SECOND, max_waiting_records=3, when_full=when_full)
+    limit = limits(records_per_s=1, bytes_per_s=10**9)
+    stored, dropped = through_buffer([rows_of([(0, 10, 0, 1)])], limit, plan, 1_500_000)
+    assert [(at // 10**6, index) for at, index in stored] == expected
+    assert dropped == 10 - len(expected)
+
+
+@pytest.mark.parametrize(("max_bytes", "stored"), [(99, 1), (100, 2), (250, 3), (1_000, 10)])
+def test_a_buffer_of_bytes(max_bytes, stored):
+    """Of records of 100 B, of which one passes at once, it holds as many as fit; one too large for it is dropped."""
+    limit = limits(records_per_s=1, bytes_per_s=10**9)
+    for when_full in (DROP_NEWEST, DROP_OLDEST):
+        plan = replace(EVERY_SECOND, max_waiting_bytes=max_bytes, when_full=when_full)
+        found, dropped = through_buffer([rows_of([(0, 10, 0, 100)])], limit, plan, 10**7)
+        expected = stored if max_bytes >= 100 else 0
+        assert (len(found), dropped) == (expected, 10 - expected)
+
+
+def buffered(rows_by_shard, limit, plan):
+    """The same record by record, with lists."""
+    fresh = []
+    for shard, rows in enumerate(rows_by_shard):
+        single = in_order(singles(rows))
+        fresh += [
+            (int(single.time_us[i]), int(single.index[i]), shard, int(single.data_bytes[i])) for i in range(len(single))
+        ]
+    fresh.sort()
+    depth = Fraction(limit.records_capacity, MICRO)
+    tokens, since = [depth] * len(rows_by_shard), [0] * len(rows_by_shard)
+    retries, held, gate, stored, dropped = [], [], [], [], 0
+
+    def offer(now, index, shard, size, attempts, previous):
+        nonlocal dropped
+        tokens[shard] = min(depth, tokens[shard] + Fraction((now - since[shard]) * limit.records_per_s, MICRO))
+        since[shard] = now
+        if tokens[shard] >= 1:
+            tokens[shard] -= 1
+            stored.append((now, index))
+        else:
+            u = uniform(KEY, 0, index, attempts, 0)
+            wait = retry_delay_us(plan.kind, attempts + 1, plan.base_us, plan.cap_us, plan.jitter, u, previous)
+            if may_retry(attempts + 1, plan.max_attempts, 0, -1):
+                heapq.heappush(retries, (now + wait, index, shard, size, attempts + 1, wait))
+                if index not in held:
+                    held.append(index)
+                return
+            dropped += 1
+        if index in held:
+            held.remove(index)
+
+    def full():
+        return len(held) >= plan.max_waiting_records
+
+    while fresh or retries:
+        if fresh and (not retries or fresh[0][:2] <= retries[0][:2]):
+            now, index, shard, size = fresh.pop(0)
+            if full() or gate:
+                if plan.when_full == DROP_NEWEST:
+                    dropped += 1
+                    continue
+                if plan.when_full == BLOCK:
+                    gate.append((index, shard, size))
+                    continue
+                oldest = held.pop(0)
+                dropped += 1
+                retries[:] = [each for each in retries if each[1] != oldest]
+                heapq.heapify(retries)
+            offer(now, index, shard, size, 0, 0)
+        else:
+            now, index, shard, size, attempts, previous = heapq.heappop(retries)
+            offer(now, index, shard, size, attempts, previous)
+        while gate and not full():
+            index, shard, size = gate.pop(0)
+            held.append(index)
+            heapq.heappush(retries, (now, index, shard, size, 0, 0))
+    return sorted(stored), dropped
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    SPECIFICATION, SPECIFICATION, st.integers(1, 6), st.sampled_from([DROP_NEWEST, DROP_OLDEST, BLOCK]), st.booleans()
+)
+def test_a_buffer_is_what_lists_make_of_it(first, second, most, when_full, jitter):
+    plan = RetryPlan(BACKOFF, 5, 40_000, 400_000, FULL if jitter else NO_JITTER, -1)
+    plan = replace(plan, max_waiting_records=most, when_full=when_full)
+    limit = limits(records_per_s=10, bytes_per_s=10**9, depth=2)
+    parts = two_shards(first, second)
+    expected = buffered(parts, limit, plan)
+    assert through_buffer(parts, limit, plan, 250_000) == expected
+    assert through_buffer(parts, limit, plan, 10**9) == expected
+
+
+def test_an_adaptive_client_with_a_buffer_loses_what_does_not_fit():
+    limit = limits(records_per_s=20, bytes_per_s=10**9)
+    parts = adaptive_rows(20)
+    plan = replace(ADAPTIVE, max_waiting_records=50)
+    found = through_buffer(parts, limit, plan, 10**6)
+    assert found == through_buffer(parts, limit, plan, 7 * 10**6)
+    stored, dropped = found
+    assert len(stored) + dropped == 1_600
+    unlimited = through_buffer(parts, limit, ADAPTIVE, 10**6)
+    assert dropped > 2 * unlimited[1]
+    assert stored[-1][0] < unlimited[0][-1][0] - 10**6
+
+
+@pytest.mark.parametrize("when_full", [DROP_NEWEST, DROP_OLDEST, BLOCK])
+def test_compiled_buffers_decide_the_same(monkeypatch, when_full):
+    limit, parts = limits(records_per_s=20, bytes_per_s=10**9), adaptive_rows(10)
+    plan = replace(ADAPTIVE, max_waiting_records=20, when_full=when_full)
+    plain = through_buffer(parts, limit, plan, 10**6)
+    monkeypatch.setattr(admission, "WORTH_COMPILING", -1)
+    assert through_buffer(parts, limit, plan, 10**6) == plain

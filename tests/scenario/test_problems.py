@@ -175,7 +175,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("event_source_mapping", "shard_discovery: 61s"),
         ("producer", "model: kpl"),
         ("producer", "model: agent"),
-        ("producer", "buffer: {max_records: 5}"),
         ("producer", "{model: sdk, api: PutRecords, on_partial_failure: resend_all, retry: {mode: none}}"),
         ("run", "{duration: 5m, initial_backlog: {records: 5, age: 1h}}"),
         ("pipelines", "a: {}"),
