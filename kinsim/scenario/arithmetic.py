@@ -112,11 +112,12 @@ def load_of(name: str, source: Source, scenario: Scenario) -> Load:
     """The means of a source."""
     if isinstance(source.arrivals, VpcFlowLogsArrivals):
         return _flow_logs(name, source, source.arrivals, scenario)
+    sent = share_sent(source, scenario)
     return Load(
         name=name,
-        rate_per_s=mean_rate_per_s(source, scenario.run.duration_s),
-        usual_per_s=mean_rate_per_s(source),
-        peak_per_s=peak_rate_per_s(source),
+        rate_per_s=_times(mean_rate_per_s(source, scenario.run.duration_s), sent),
+        usual_per_s=_times(mean_rate_per_s(source), sent),
+        peak_per_s=_times(peak_rate_per_s(source), sent),
         data_bytes=source.record_size_bytes.mean,
         key_bytes=mean_key_bytes(source.partition_keys),
         events=Amount.of(source.log_events_per_record),
@@ -126,10 +127,20 @@ def load_of(name: str, source: Source, scenario: Scenario) -> Load:
     )
 
 
+def share_sent(source: Source, scenario: Scenario) -> float:
+    """Share of a source's records, or log events, that its producer sends."""
+    keep = (source.producer or scenario.producer).keep
+    return 1.0 if keep is None else keep
+
+
+def _times(rate: float | None, share: float) -> float | None:
+    return None if rate is None else rate * share
+
+
 def _flow_logs(name: str, source: Source, flow: VpcFlowLogsArrivals, scenario: Scenario) -> Load:
     """Flow logs packed into subscription records: each publication of an interface fills as few as it can."""
     plan = subscription_plan(source.producer or scenario.producer, flow.extracted_fields, flow.line_size_bytes)
-    lines = flow.lines_per_interface.mean * flow.period_s / flow.aggregation_interval_s
+    lines = flow.lines_per_interface.mean * flow.period_s / flow.aggregation_interval_s * share_sent(source, scenario)
     records = max(1, math.ceil(lines / plan.most_events))
     events = max(lines / records, 1.0)
     body_bytes = event_body_bytes(
@@ -368,6 +379,10 @@ class Arithmetic:
         if 0 < one < math.inf:
             needed["consumer speed"] = math.ceil(rate_per_s / one - 1e-9)
         return {name: max(1, number) for name, number in needed.items()}
+
+    def burst_records(self, name: str, burst: BurstArrivals) -> float:
+        """Records of a burst that are sent."""
+        return burst.size.mean * share_sent(self.scenario.workload.sources[name], self.scenario)
 
     def bursts(self) -> list[tuple[str, BurstArrivals]]:
         """Sources that come in bursts."""

@@ -119,7 +119,7 @@ def _bursts_at_once(known: Arithmetic, capacity: float) -> Iterator[Finding]:
     for name, burst in known.bursts():
         if burst.spread_s > 0:
             continue
-        size = burst.size.mean
+        size = known.burst_records(name, burst)
         records = stream.write_burst_records or stream.records_per_s
         by_bytes = (stream.write_burst_bytes or stream.bytes_per_s) / max(known.record_bytes, 1.0)
         room = known.used_shards * min(records, by_bytes)
@@ -160,12 +160,13 @@ def backlog(known: Arithmetic) -> Iterator[Finding]:
     if retention is None or rate is None or not 0 < speed < math.inf or rate > speed:
         return
     for name, burst in known.bursts():
-        drain = burst.size.mean / speed
+        size = known.burst_records(name, burst)
+        drain = size / speed
         if drain - burst.spread_s >= retention:
             yield (
                 _source(known, name, "arrivals", "size"),
                 (
-                    f"a burst of {burst.size.mean:,.0f} records takes {_seconds(drain)} to work off; "
+                    f"a burst of {size:,.0f} records takes {_seconds(drain)} to work off; "
                     f"records expire after {format_duration(retention)}: the last ones are lost"
                 ),
                 "keep records longer (stream.retention_period), add shards, or make batches faster",
