@@ -246,7 +246,7 @@ class Final:
     under_way: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, INVOCATION))
     """Invocations in progress: rows of INVOCATION whose ``end_us``, ``duration_us`` and ``done`` are 0."""
     stuck_shards: tuple[int, ...] = ()
-    """Shards whose next batch can never succeed and that ended a drained run."""
+    """Shards with records that can never be processed, which ended a drained run."""
     oldest_waiting_us: dict[int, int] = field(default_factory=dict)
     """Arrival of the oldest record waiting, per shard that has one."""
 

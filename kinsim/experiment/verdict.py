@@ -119,7 +119,7 @@ def notes(scenario: Scenario, metrics: Mapping[str, Any], numbers: Sequence[Mapp
     found = [*_time_out_near(scenario, numbers), *_meaning(scenario, metrics)]
     stuck = sorted({shard for n in numbers for shard in n["stuck_shards"]})
     if stuck:
-        found.append(f"A batch that can never succeed ended the run on {', '.join(stuck)}.")
+        found.append(f"The run ended with records on {', '.join(stuck)} that can never be processed.")
     share = metrics["utilization"]["max"]["value"] or 0.0
     waiting = metrics["waiting_records"]["sum"]["value"] or 0.0
     if share >= STEADY and waiting > 0:

@@ -119,6 +119,61 @@ def test_a_shard_is_read_in_order_one_batch_at_a_time(document):
             last = max(last, row.last_record)
 
 
+failing = st.fixed_dictionaries(
+    {},
+    optional={
+        "maximum_retry_attempts": st.integers(0, 4),
+        "maximum_record_age": milliseconds(5_000, 60_000),
+        "bisect_batch_on_function_error": st.booleans(),
+        "report_batch_item_failures": st.booleans(),
+        "maximum_batching_window": milliseconds(0, 20_000),
+        "outages": st.just([{"from": "20s", "to": "45s"}]),
+    },
+)
+bad_records = st.lists(st.integers(1, 400), min_size=1, max_size=5, unique=True)
+
+
+@EXAMPLES
+@given(scenarios, failing, bad_records)
+def test_nothing_is_invoked_after_its_time_nor_more_often_than_allowed(document, mapping, bad):
+    """Records that expired or are too old are in no invocation; a batch has at most its retries; the books close."""
+    document = changed(document, "event_source_mapping", **mapping)
+    document = changed(document, "function", faults=[{"kind": "error", "records": bad}])
+    result = simulate(document, keep=("invocations",))
+    loaded = load(document)
+    limits = (loaded.event_source_mapping.maximum_record_age_s, loaded.stream.retention_period_s)
+    for limit in (limit for limit in limits if limit is not None):
+        if result["first_record_age_s"]["count"]:
+            assert result["first_record_age_s"]["max"] < limit
+    retries = loaded.event_source_mapping.maximum_retry_attempts
+    if retries is not None and len(result.invocations):
+        assert result.invocations.attempt.max() <= retries
+    assert amount(result, "accepted_records") == sum(
+        amount(result, f"{state}_records")
+        for state in ("processed", "discarded", "expired", "too_large", "in_flight", "waiting")
+    )
+
+
+@EXAMPLES
+@given(size=st.integers(1, 400), batch=st.integers(1, 100), bad=bad_records, shards=st.integers(1, 3))
+def test_bisection_loses_the_bad_records_and_no_other(size, batch, bad, shards):
+    result = simulate(
+        {
+            "workload": {"arrivals": {"model": "bursts", "every": "1h", "size": size}, "partition_keys": "even"},
+            "stream": {"shard_count": shards},
+            "event_source_mapping": {
+                "batch_size": batch,
+                "bisect_batch_on_function_error": True,
+                "maximum_retry_attempts": 0,
+            },
+            "function": {"duration": "10ms", "faults": [{"kind": "error", "records": bad}]},
+            "run": {"duration": "1m", "until": "drained", "seed": 1},
+        }
+    )
+    assert amount(result, "discarded_records") == sum(number <= size for number in bad)
+    assert amount(result, "processed_records") == size - amount(result, "discarded_records")
+
+
 @EXAMPLES
 @given(scenarios)
 def test_m8_the_same_seed_gives_the_same_bytes(document):
