@@ -248,3 +248,34 @@ def test_c17_one_invocation_at_a_time_per_shard(claim):
         assert len(ends) == shards
         assert drain[shards] == approx(max(ends) - 7.999, abs=1e-6)  # the last record arrives at 7.999 s
     assert drain[1] > drain[2] > drain[4] > drain[8]
+
+
+def test_c19_more_shards_less_data_or_back_off_cure_throttled_writes(claim):
+    """A burst is 15,000 records in ten seconds; a full bucket of 1,000 and 1,000 a second take 11,000 of them."""
+    back_off = {"mode": "backoff", "base": "500ms", "cap": "20s", "max_attempts": 12, "jitter": "full"}
+    cures = {
+        "as it is": {},
+        "more shards": {"stream.shard_count": 2},
+        "less data": {"producer.keep": "50%"},
+        "back-off": {"producer.retry": back_off},
+    }
+    runs = {name: claim("C19-write-limits", changes).run() for name, changes in cures.items()}
+    amount = {
+        name: {key: run[f"{key}_records"]["sum"] for key in ("offered", "accepted", "rejected", "retried", "dropped")}
+        for name, run in runs.items()
+    }
+    alone = amount["as it is"]
+    assert alone["rejected"] == alone["dropped"] == approx(10 * 4_000, rel=0.01)
+    assert alone["retried"] == 0
+    assert amount["more shards"] == {"offered": 150_000, "accepted": 150_000, "rejected": 0, "retried": 0, "dropped": 0}
+    # half of the data is sent, all of that arrives; binomial, standard deviation 194
+    assert amount["less data"]["rejected"] == amount["less data"]["dropped"] == 0
+    assert amount["less data"]["accepted"] == approx(75_000, abs=4 * 194)
+    # back-off loses nothing, is rejected more often than all others and delays what it saves
+    assert amount["back-off"]["accepted"] == 150_000
+    assert amount["back-off"]["retried"] == amount["back-off"]["rejected"] > alone["rejected"]
+    latest = {name: run["end_to_end_latency_s"]["max"] for name, run in runs.items()}
+    assert latest["back-off"] > 10 > 5 > max(latest[name] for name in cures if name != "back-off")
+    # the shard is what costs
+    cost = {name: run["cost_usd_per_month"]["mean"] for name, run in runs.items()}
+    assert cost["more shards"] - cost["back-off"] > 10
