@@ -21,6 +21,7 @@ from kinsim.engine.offers import WAITING_COLUMNS, take_in_order
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import TOTALS, cut, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows, Writes
+from kinsim.errors import InternalError
 from kinsim.rule import compiled
 from kinsim.system.producer import RetryPlan
 from kinsim.system.stream import MICRO, TOKEN_BUCKET, Stream
@@ -206,6 +207,7 @@ class Clients(list[RetryPlan]):
         self._shards: list[int] = []
         self._doors: Doors | None = None
         self._announced: list[Rows] | None = None
+        self._parts: list[Rows] = []
         self._answers: list[tuple[Rows, list[Writes]]] = []
         self._until_us = -1
 
@@ -228,13 +230,15 @@ class Clients(list[RetryPlan]):
     def answer(self, doors: Doors, place: int, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
         """What a shard stored in the window that ends at *until_us*; the first that asks decides for all."""
         if until_us != self._until_us:
-            parts = self._announced or [rows if at == place else Rows.empty() for at in range(len(self._shards))]
-            self._answers, self._announced, self._until_us = doors.offer(parts, until_us), None, until_us
+            self._parts = self._announced or [Rows.empty() for _ in self._shards]
+            self._answers, self._announced, self._until_us = doors.offer(self._parts, until_us), None, until_us
+        if len(rows) != len(self._parts[place]):
+            raise InternalError(f"shard {place} is offered {len(rows)} rows that were not announced")
         return self._answers[place]
 
 
 class Announced:
-    """A splitter that tells the clients of a run what it gave to the shards."""
+    """A splitter that tells the clients of a run what it gives to the shards."""
 
     def __init__(self, splitter: Any, clients: Clients) -> None:
         self.splitter, self.clients = splitter, clients
@@ -242,7 +246,8 @@ class Announced:
     def split(self, rows: Rows) -> list[Rows]:
         """The rows of each shard."""
         parts: list[Rows] = self.splitter.split(rows)
-        self.clients.announce(parts)
+        if self.clients.shared:
+            self.clients.announce(parts)
         return parts
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Announced, Clients
-from kinsim.engine.context import Context, Drawer, contexts, microseconds
+from kinsim.engine.context import Context, Drawer, contexts, microseconds, most_call_bytes
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pipeline import Pipeline, Pricing
 from kinsim.engine.splitting import Splitter
@@ -66,10 +66,9 @@ class ArrivalSource:
         """How each source's producer offers rejected records again."""
         return self.clients
 
-    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter | Announced:
+    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Announced:
         """What takes rows apart by shard; *ranges* are inclusive and cover the hash space."""
-        splitter = Splitter([pipeline.keys for pipeline in self.pipelines], ranges)
-        return Announced(splitter, self.clients) if self.clients.shared else splitter
+        return Announced(Splitter([pipeline.keys for pipeline in self.pipelines], ranges), self.clients)
 
     def windows(self) -> Iterator[tuple[int, int, Rows]]:
         """Start, end and rows of consecutive windows; the last before `duration` ends there.
@@ -157,10 +156,9 @@ class SharedArrivals:
         """How each source's producer offers rejected records again."""
         return self.clients
 
-    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter | Announced:
+    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Announced:
         """What takes rows apart by shard."""
-        splitter = Splitter(self._keys, ranges)
-        return Announced(splitter, self.clients) if self.clients.shared else splitter
+        return Announced(Splitter(self._keys, ranges), self.clients)
 
     def windows(self) -> Iterator[tuple[int, int, Rows]]:
         """As `ArrivalSource.windows`; columns cannot be written to."""
@@ -241,7 +239,7 @@ def arrivals_key(scenario: Scenario, replication: int) -> str:
     return repr(
         (
             scenario.workload, scenario.producer, run.seed, replication, run.duration_s, run.until, run.start_time,
-            bool(scenario.stream.limiter), scenario.event_source_mapping.payload_envelope_bytes,
+            bool(scenario.stream.limiter), most_call_bytes(scenario), scenario.event_source_mapping.payload_envelope_bytes,
             scenario.profile_data.constant("put_unit_bytes"), function.calls,
             [fault.call for fault in function.faults if fault.kind == "call_fails"] if function.calls else [], files,
         )

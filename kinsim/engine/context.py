@@ -115,8 +115,6 @@ class Drawer(Protocol):
 def contexts(scenario: Scenario, replication: int) -> list[Context]:
     """What the drawing of each source may know, in order of the sources."""
     run = scenario.run
-    profile = scenario.profile_data
-    limited = "producer.batch_size" in profile.limits
     return [
         Context(
             source=source,
@@ -130,10 +128,16 @@ def contexts(scenario: Scenario, replication: int) -> list[Context]:
             week_offset_us=week_offset_us(run.start_time),
             producer=source.producer or scenario.producer,
             bin_us=bin_width_us(source, bool(scenario.stream.limiter)),
-            call_bytes=int(profile.constant("put_records_max_bytes")) if limited else -1,
+            call_bytes=most_call_bytes(scenario),
         )
         for number, (name, source) in enumerate(scenario.workload.sources.items())
     ]
+
+
+def most_call_bytes(scenario: Scenario) -> int:
+    """Most bytes of a PutRecords call (aws:W10); -1 where the profile does not limit calls."""
+    profile = scenario.profile_data
+    return int(profile.constant("put_records_max_bytes")) if "producer.batch_size" in profile.limits else -1
 
 
 def bin_width_us(source: Source, limited: bool) -> int:

@@ -18,6 +18,7 @@ from kinsim.engine.offers import take_in_order
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import record_time_us, singles
 from kinsim.engine.tables import Rows
+from kinsim.errors import InternalError
 from kinsim.rule import compiled
 from kinsim.system.producer import (
     BACKOFF,
@@ -311,6 +312,14 @@ def test_tokens_come_back_with_success_also_where_whole_columns_pass():
     assert doors.quota[0] == 7
     doors.offer([rows_of([(10**7, 13, 0, 1)])], 10**7 + 1)
     assert len(doors.pending) == 3 and doors.quota[0] == 7 + 10 - 15
+
+
+def test_rows_that_nobody_announced_are_not_lost_in_silence():
+    clients = Clients([STANDARD])
+    first, second = (Door(shard, limits(), clients, KEY) for shard in range(2))
+    first.offer(Rows.empty(), 10**6)
+    with pytest.raises(InternalError, match="shard 1 is offered 1 rows that were not announced"):
+        second.offer(rows_of([(0, 1, 0, 1)]), 10**6)
 
 
 class Bucket:

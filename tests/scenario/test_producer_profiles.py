@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kinsim.engine.arrivals import ArrivalSource
+from kinsim.engine.arrivals import ArrivalSource, arrivals_key
 from kinsim.engine.context import contexts
 from kinsim.scenario import load_profile, parse
 from kinsim.system.producer import BACKOFF, FULL, LEGACY, RetryPlan, call_plan, retry_plan, subscription_plan
@@ -60,6 +60,14 @@ def test_calls_of_both_years(profile, most_bytes):
     known = load_profile(profile)
     assert (known.constant("put_records_max_records"), known.constant("put_records_max_bytes")) == (500, most_bytes)
     assert known.limits["producer.batch_size"].high == 500
+
+
+def test_the_years_do_not_share_arrivals_whose_calls_differ():
+    """The same producer, but calls of 5 and of 10 MiB."""
+    sent = "{model: sdk, api: PutRecords, retry: {mode: none}}"
+    old, new = (scenario(profile, sent) for profile in ("aws-2017", "aws-2026"))
+    assert old.producer == new.producer
+    assert arrivals_key(old, 0) != arrivals_key(new, 0)
 
 
 def test_ideal_calls_have_no_limit_of_bytes():
