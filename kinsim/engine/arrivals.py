@@ -240,7 +240,8 @@ def arrivals_key(scenario: Scenario, replication: int) -> str:
         (
             scenario.workload, scenario.producer, run.seed, replication, run.duration_s, run.until, run.start_time,
             bool(scenario.stream.limiter), most_call_bytes(scenario),
-            scenario.event_source_mapping.payload_envelope_bytes, scenario.profile_data.constant("put_unit_bytes"), function.calls,
+            scenario.event_source_mapping.payload_envelope_bytes, scenario.profile_data.constant("put_unit_bytes"),
+            function.calls,
             [fault.call for fault in function.faults if fault.kind == "call_fails"] if function.calls else [], files,
         )
     )  # fmt: skip
