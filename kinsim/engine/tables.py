@@ -257,3 +257,56 @@ class Sink(Protocol):
     def window(self, window: Window) -> None: ...
 
     def finish(self, final: Final) -> None: ...
+
+
+class Tables:
+    """What has happened since the last window was handed over, as numbers one after another."""
+
+    def __init__(self) -> None:
+        self.invocations: list[int] = []
+        self.polls: list[int] = []
+        self.throttles: list[int] = []
+        self.losses: list[Int64] = []
+        self.writes: list[Writes] = []
+        self.window_start_us = 0
+        self.settled_us = 0
+        """When the last invocation ended or the last record was lost."""
+
+    def hand_over(self, sink: Sink, until_us: int, logs: Mapping[int, ShardLog]) -> None:
+        """Give *sink* what happened before *until_us*, and forget it."""
+        losses = np.concatenate([np.zeros((0, 6), np.int64), *self.losses])
+        sink.window(
+            Window(
+                start_us=self.window_start_us,
+                end_us=until_us,
+                invocations=self.invocation_table(logs),
+                polls=_table(self.polls, POLL),
+                throttles=_table(self.throttles, THROTTLE),
+                losses=np.ascontiguousarray(losses).reshape(-1).view(LOSS),
+                writes=self.writes,
+                logs=logs,
+            )
+        )
+        self.invocations.clear()
+        self.polls.clear()
+        self.throttles.clear()
+        self.losses, self.writes = [], []
+        self.window_start_us = until_us
+
+    def invocation_table(self, logs: Mapping[int, ShardLog]) -> NDArray[np.void]:
+        """The table INVOCATION, with what is known of the records from their shards' logs."""
+        table = _table(self.invocations, INVOCATION)
+        order = np.argsort(table["shard"], kind="stable")
+        shards, starts = np.unique(table["shard"][order], return_index=True)
+        for shard, rows in zip(shards, np.split(order, starts[1:]), strict=True) if len(table) else ():
+            log, first = logs[shard], table["first"][rows]
+            end = first + table["records"][rows]
+            table["bytes"][rows] = log.amounts("data_bytes", first, end)
+            table["log_events"][rows] = log.amounts("log_events", first, end)
+            table["first_arrival_us"][rows] = log.arrivals_us(first)
+            table["last_arrival_us"][rows] = log.arrivals_us(end - 1)
+        return table
+
+
+def _table(numbers: list[int], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    return np.array(numbers, np.int64).view(dtype)
