@@ -31,6 +31,7 @@ class Lane:
     __slots__ = (
         "backoff_key",
         "batch",
+        "begun_us",
         "closed",
         "door",
         "filled",
@@ -63,7 +64,8 @@ class Lane:
         self.held = 0
         self.parts: list[tuple[int, int]] = []
         """What is left of the batch in hand, from record `held` on, last part first: its end and its retries so far."""
-        self.tries = 0
+        self.tries = self.begun_us = 0
+        """Invocations that the batch in hand has had, and when the first of them began."""
         self.running: tuple[int, int, int, int] | None = None
         """The invocation under way: end of its records, retries used, when it could start and when it did."""
         self.last_end_us = 0

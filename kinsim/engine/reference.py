@@ -196,6 +196,8 @@ class Pipeline:
             start_us = clock.now_us
             self.provisioned_in_use += provided
             lane.running = part_end, attempt, ready_us, start_us
+            if not lane.tries:
+                lane.begun_us = start_us
             yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
             self.provisioned_in_use -= provided
             if self.slots is not None:
@@ -299,6 +301,8 @@ class Pipeline:
             final.taken[shard] = reader.head
             final.waiting[shard] = lane.log.end - reader.head
             final.in_flight[shard] = lane.parts[0][0] - lane.held if lane.parts else 0
+            if lane.parts and lane.tries:
+                final.failing[shard] = lane.tries, lane.begun_us
             if reader.head < lane.log.end:
                 final.oldest_waiting_us[shard] = lane.log.arrival_us(reader.head)
         self.hand_over(max(end_us, self.tables.window_start_us))

@@ -245,6 +245,8 @@ class Final:
     sampled_out: int = 0
     under_way: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, INVOCATION))
     """Invocations in progress: rows of INVOCATION whose ``end_us``, ``duration_us`` and ``done`` are 0."""
+    failing: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Shards whose batch in hand has failed: how many invocations it has had, and when the first began."""
     stuck_shards: tuple[int, ...] = ()
     """Shards with records that can never be processed, which ended a drained run."""
     oldest_waiting_us: dict[int, int] = field(default_factory=dict)

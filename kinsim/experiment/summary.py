@@ -107,7 +107,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
         "bounds_at_peak": peak_bounds,
         "findings": {
             "verdict": verdict_sentence(slos),
-            "bottleneck": bottleneck_sentence(scenario, metrics, facts),
+            "bottleneck": bottleneck_sentence(scenario, metrics, facts, numbers),
             "lower_bounds": bounds_sentence(mean_bounds, peak_bounds, scenario.stream.shard_count),
             "notes": [*notes(scenario, metrics, numbers), *alarm_sentences(alarms), *_bins(scenario)],
         },

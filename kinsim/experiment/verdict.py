@@ -16,6 +16,8 @@ BUSY = 0.8
 """A shard that is busy for a larger share of the time is called a bottleneck."""
 STEADY = 0.98
 """Above this share a shard cannot be said to keep up."""
+FAILS_AGAIN = 5
+"""A batch that has had as many invocations and is not done blocks its shard."""
 LEFT_OVER = 0.01
 """Records that are unfinished at the end make latencies look better than they are above this share."""
 
@@ -73,7 +75,9 @@ def bounds_sentence(mean: Mapping[str, int], peak: Mapping[str, int], shards: in
     )
 
 
-def bottleneck_sentence(scenario: Scenario, metrics: Mapping[str, Any], facts: Mapping[str, float]) -> str:
+def bottleneck_sentence(
+    scenario: Scenario, metrics: Mapping[str, Any], facts: Mapping[str, float], numbers: Sequence[Mapping[str, Any]]
+) -> str:
     """What limits the design, or how far it is from a limit."""
 
     def value(name: str, statistic: str) -> float:
@@ -87,18 +91,24 @@ def bottleneck_sentence(scenario: Scenario, metrics: Mapping[str, Any], facts: M
     if timeouts > 0.05 * invocations:
         limit = format_duration(scenario.function.timeout_s or 0.0)
         return f"Bottleneck: the time-out, {_percent(timeouts / invocations)} of invocations were stopped at {limit}."
+    blocked = _blocked(scenario, numbers)
+    if blocked:
+        return blocked
+    limits = []
+    if facts["all_busy_s"] > 0:
+        when = f"for {format_duration(facts['all_busy_s'])} from {format_duration(facts['all_busy_from_s'])} on"
+        limits.append(f"the function, {shards} of {shards} shards busy {when}")
+    elif busiest >= BUSY:
+        which = "the shard" if shards == 1 else f"shard {facts['busiest_shard']:.0f}"
+        limits.append(f"the function, {which} is busy {_percent(busiest)} of the time")
     if offers and value("rejected_records", "sum") > 0.001 * offers:
         share = _percent(value("rejected_records", "sum") / offers)
         shard = "the shard" if shards == 1 else f"shard {facts['most_written_shard']:.0f} most of all"
-        return f"Bottleneck: the stream's write limit, {share} of what was offered was rejected ({shard})."
+        limits.append(f"the stream's write limit, {share} of what was offered was rejected ({shard})")
     if value("throttles", "sum") > 0:
-        return f"Bottleneck: concurrency, {value('throttles', 'sum'):,.0f} invocations were throttled."
-    if facts["all_busy_s"] > 0:
-        when = f"for {format_duration(facts['all_busy_s'])} from {format_duration(facts['all_busy_from_s'])} on"
-        return f"Bottleneck: the function, {shards} of {shards} shards busy {when}."
-    if busiest >= BUSY:
-        which = "the shard" if shards == 1 else f"shard {facts['busiest_shard']:.0f}"
-        return f"Bottleneck: the function, {which} is busy {_percent(busiest)} of the time."
+        limits.append(f"concurrency, {value('throttles', 'sum'):,.0f} invocations were throttled")
+    if limits:
+        return f"Bottleneck{'s' if len(limits) > 1 else ''}: {'; '.join(limits)}."
     at_most = facts["busiest_minute_share"]
     if at_most >= BUSY:
         return (
@@ -112,6 +122,20 @@ def bottleneck_sentence(scenario: Scenario, metrics: Mapping[str, Any], facts: M
     if written:
         parts.append(f"the most written shard takes {_percent(written)} of its limit (p99)")
     return f"No bottleneck: {', '.join(parts[:-1])} and {parts[-1]}."
+
+
+def _blocked(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> str:
+    """The batch that has failed most often and holds up its shard at the end, of all replications."""
+    failing = [(tries, since_s, shard) for n in numbers for shard, (tries, since_s) in n["failing"].items()]
+    tries, since_s, shard = max(failing, default=(0, 0.0, ""))
+    if tries < FAILS_AGAIN:
+        return ""
+    retention = scenario.stream.retention_period_s
+    later = f"; what is not read {format_duration(retention)} after it came is lost" if retention is not None else ""
+    return (
+        f"Bottleneck: a batch that fails again and again, on {shard}, {tries} times since "
+        f"{format_duration(round(since_s))}: everything behind it waits{later}."
+    )
 
 
 def notes(scenario: Scenario, metrics: Mapping[str, Any], numbers: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -103,6 +103,7 @@ class _Making:
             tables=tables,
             facts=self.facts(),
             stuck_shards=tuple(_id(final, number) for number in final.stuck_shards),
+            failing={_id(final, number): (tries, since / 1e6) for number, (tries, since) in final.failing.items()},
         )
 
     def distributions(self) -> dict[str, tuple[Floats, Floats]]:

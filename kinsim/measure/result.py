@@ -56,6 +56,8 @@ class ReplicationResult:
     facts: dict[str, float] = field(default_factory=dict)
     """What the sentences of a verdict are made of: peaks and the longest time with all shards busy."""
     stuck_shards: tuple[str, ...] = ()
+    failing: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Shards whose batch in hand has failed: its invocations so far, and when the first began."""
 
     @property
     def timeseries(self) -> dict[str, NDArray[Any]]:
@@ -91,6 +93,7 @@ class ReplicationResult:
             "relative_error": self.relative_error,
             "facts": self.facts,
             "stuck_shards": list(self.stuck_shards),
+            "failing": {shard: list(of_shard) for shard, of_shard in self.failing.items()},
         }
 
     def digest(self) -> str:

@@ -22,7 +22,7 @@ KEY_FIGURES = (
     ("rejected_records", "sum", "rejections by the stream"),
     ("dropped_records", "sum", "records dropped by the producer"),
     ("processed_records", "sum", "records processed"),
-    ("discarded_records", "sum", "records discarded after retries"),
+    ("discarded_records", "sum", "records discarded"),
     ("expired_records", "sum", "records expired unread"),
     ("waiting_records", "sum", "records waiting at the end"),
     ("invocations", "sum", "invocations"),

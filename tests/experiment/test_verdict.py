@@ -98,3 +98,45 @@ def test_where_the_latency_of_flow_logs_starts():
     (note,) = findings(workload__arrivals=flow)
     assert "starts when an interface's aggregation interval ends" in note
     assert "delivery to CloudWatch Logs (3m and what the flush adds), not the interval of 10m." in note
+
+
+def bottleneck(text: str) -> str:
+    return str(ks.parse(text).run(replications=1).summary()["findings"]["bottleneck"])
+
+
+def test_a_batch_that_fails_again_and_again_is_the_bottleneck():
+    text = """\
+kinsim: 1
+name: poison
+profile: aws-2017
+workload: {arrivals: {model: constant, rate: 10/s}, record_size: 400 B, partition_keys: constant}
+stream: {shard_count: 2}
+event_source_mapping: {batch_size: 100, retry_backoff: {base: 10s, factor: 1, jitter: 0}, poll_phase: aligned}
+function:
+  {memory_size: 512 MB, timeout: 60s, cold_start: none, duration: {fixed: 1s}, faults: [{kind: error, records: [5]}]}
+run: {duration: 10m}
+"""
+    # the batch of the poll at 1 s is tried every 11.02 s until the run ends
+    found = bottleneck(text)
+    assert found.startswith("Bottleneck: a batch that fails again and again, on shardId-00000000000")
+    assert ", 55 times since 1s: " in found
+    assert found.endswith("everything behind it waits; what is not read 24h after it came is lost.")
+    assert "again and again" not in bottleneck(text.replace("records: [5]", "records: [5], to: 3m"))
+
+
+def test_a_function_that_does_not_keep_up_comes_before_writes_that_are_rejected():
+    text = """\
+kinsim: 1
+name: both
+profile: aws-2017
+workload: {arrivals: {model: constant, rate: 1_100/s}, record_size: 400 B}
+stream: {shard_count: 1}
+event_source_mapping: {batch_size: 100}
+function: {memory_size: 512 MB, timeout: 60s, duration: {fixed: 10s}}
+run: {duration: 5m}
+"""
+    found = bottleneck(text)
+    assert found.startswith("Bottlenecks: the function, 1 of 1 shards busy for ")
+    assert re.search(r"; the stream's write limit, 8.8 % of what was offered was rejected \(the shard\)\.$", found), (
+        found
+    )
