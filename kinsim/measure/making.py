@@ -119,6 +119,7 @@ class _Making:
         found: dict[str, Statistics] = {name: count.statistics(self.span_s) for name, count in self.counts.items()}
         found["offered_records"] = self.offered()
         found["lost_records"] = _together([found[name] for name in LOST])
+        found["sampled_out_records"] = {"sum": float(self.final.sampled_out)}
         found["in_producer_records"] = {"sum": float(self.final.in_producer)}
         states = {"waiting_records": self.final.waiting, "in_flight_records": self.final.in_flight}
         for name, state in states.items():

@@ -19,12 +19,14 @@ KEY_HEADER = ("", "result", "")
 # What a planner looks at first, in the order of the pipeline: metric, statistic, words.
 KEY_FIGURES = (
     ("offered_records", "sum", "records offered"),
+    ("sampled_out_records", "sum", "records not sent (keep)"),
     ("rejected_records", "sum", "rejections by the stream"),
     ("dropped_records", "sum", "records dropped by the producer"),
     ("processed_records", "sum", "records processed"),
     ("discarded_records", "sum", "records discarded"),
     ("expired_records", "sum", "records expired unread"),
     ("waiting_records", "sum", "records waiting at the end"),
+    ("in_flight_records", "sum", "records in hand at the end"),
     ("invocations", "sum", "invocations"),
     ("errors", "sum", "errors"),
     ("timeouts", "sum", "of these time-outs"),

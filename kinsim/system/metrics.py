@@ -110,6 +110,7 @@ _ALL = (
         "records lost for good, whatever the cause: dropped by a producer, expired, discarded or too large",
         per_shard=False,
     ),
+    _state("sampled_out_records", "records created that the producer does not send (keep)", False),
     _state("in_producer_records", "records created and neither stored nor dropped, at the end of the run", False),
     _state("waiting_records", "records stored and not yet in any invocation, at the end of the run"),
     _state("in_flight_records", "records taken by an invocation and neither processed nor lost, at the end of the run"),
