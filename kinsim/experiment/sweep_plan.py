@@ -315,8 +315,11 @@ class _Planner:
                 for problem in error.problems:
                     self.errors.add(self.located(problem, settings), settings)
                 continue
-            for problem in self.trace_problems(scenario):
+            broken = self.trace_problems(scenario)
+            for problem in broken:
                 self.errors.add(self.located(problem, settings), settings)
+            if broken:
+                continue
             for warning in scenario.warnings:
                 self.warnings.add(self.located(warning, settings), settings)
             for note in self.trace_notes(scenario):

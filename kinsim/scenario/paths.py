@@ -203,6 +203,9 @@ def find(path: Sequence[str | int]) -> Setting | None:
 
 
 def _unknown(path: str, steps: Path, hint: str) -> SettingError:
+    if path == "extends":
+        help = "it names files, in a file: `extends: [scenario.yaml, alarms.yaml]`"
+        return SettingError("extends cannot be set from outside", help=help)
     meant = suggestions(dotted(steps))
     help = f"did you mean {', '.join(meant)}?" if meant else hint or f"settings begin with {', '.join(top_keys())}"
     return SettingError(f"unknown setting {path!r}", help=help)

@@ -480,6 +480,26 @@ def test_plot_other_figures_sizes_formats(run_folder, sweep_folder, tmp_path, ca
     assert names == ["02_iterator_age.pdf", "04_age_against_shards_paper.svg", "08_shard_heat_map.pdf"]
 
 
+@pytest.mark.parametrize("command", ["sweep", "validate"])
+def test_a_sweep_of_a_trace_that_is_not_there(fails, command, tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        HELLO.replace("{model: poisson, rate: 5/s}", "{model: trace, file: gone.csv, time: t}"), encoding="utf-8"
+    )
+    (tmp_path / "sweep.yaml").write_text(
+        "kinsim: 1\nname: s\nbase: base.yaml\naxes: [{stream.shard_count: [1, 2]}]\n", encoding="utf-8"
+    )
+    said = fails(command, str(tmp_path / "sweep.yaml"))
+    assert "workload.arrivals.file: " in said
+    assert "gone.csv: there is no such file (at all 2 points)" in said
+    assert "1 error" in said
+
+
+def test_what_a_file_extends_is_not_set_from_outside(fails, work):
+    said = fails("run", str(work / "hello.yaml"), "--set", "extends=other.yaml")
+    assert "extends cannot be set from outside" in said
+    assert "`extends: [scenario.yaml, alarms.yaml]`" in said
+
+
 def test_plot_of_something_else(fails, run_folder, tmp_path):
     assert "did you mean iterator_age" in fails("plot", str(run_folder), "iteratr_age")
     assert "no such folder" in fails("plot", str(tmp_path / "gone"))
