@@ -4,8 +4,7 @@ Writes never depend on reads, so a shard's door is run ahead of the clock, one w
 a time.  Where no rejection is possible in a window, whole columns pass at once; else records and
 retries are taken one by one in order of (time, source, index).
 
-A client that keeps a retry quota or a rate keeps it for all shards, so that their doors decide together: the rows of
-all shards are announced before the first door is asked.
+A client that keeps a retry quota or a rate keeps it for all shards, so that their doors decide together.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from kinsim.engine.offers import WAITING_COLUMNS, take_in_order
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import TOTALS, cut, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows, Writes
-from kinsim.errors import InternalError
 from kinsim.rule import compiled
 from kinsim.system.producer import RetryPlan
 from kinsim.system.stream import MICRO, TOKEN_BUCKET, Stream
@@ -111,9 +109,10 @@ class Doors:
         waiting = self.pending[self.pending_place[self.pending[:, 8]] == place, 0]
         return int(waiting.min()) if len(waiting) else None
 
-    def pending_records(self, place: int) -> int:
-        """Records that wait for a shard."""
-        return int(self.pending[self.pending_place[self.pending[:, 8]] == place, 4].sum())
+    @property
+    def pending_records(self) -> int:
+        """Records that wait."""
+        return int(self.pending[:, 4].sum())
 
     def _as_taken(self, rows: Rows) -> Rows:
         if self.holding_back:
@@ -198,96 +197,15 @@ class Doors:
         return [_accepted(shard, known, events[of_event == at]) for at, shard in enumerate(self.shards)]
 
 
-class Clients(list[RetryPlan]):
-    """The retry plans of a run's sources; their clients may keep something for all shards."""
+def doors_of(shards: int, limits: Limits, plans: list[RetryPlan], jitter_key: int) -> list[Doors]:
+    """The doors of a run: together where a client keeps something for all shards, else each shard's on its own.
 
-    def __init__(self, plans: Iterable[RetryPlan]) -> None:
-        super().__init__(plans)
-        self.shared = any(plan.quota or plan.holds_back for plan in self)
-        self._shards: list[int] = []
-        self._doors: Doors | None = None
-        self._announced: list[Rows] | None = None
-        self._parts: list[Rows] = []
-        self._answers: list[tuple[Rows, list[Writes]]] = []
-        self._until_us = -1
-
-    def join(self, shard: int) -> None:
-        """A door more; the first shard's begins a run."""
-        if shard == 0:
-            self._shards, self._doors, self._announced, self._until_us = [], None, None, -1
-        self._shards.append(shard)
-
-    def doors(self, limits: Limits, jitter_key: int) -> Doors:
-        """The doors of all shards of the run."""
-        if self._doors is None:
-            self._doors = Doors(self._shards, limits, self, jitter_key)
-        return self._doors
-
-    def announce(self, parts: list[Rows]) -> None:
-        """What the next window brings to each shard."""
-        self._announced = parts
-
-    def answer(self, doors: Doors, place: int, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
-        """What a shard stored in the window that ends at *until_us*; the first that asks decides for all."""
-        if until_us != self._until_us:
-            self._parts = self._announced or [Rows.empty() for _ in self._shards]
-            self._answers, self._announced, self._until_us = doors.offer(self._parts, until_us), None, until_us
-        if len(rows) != len(self._parts[place]):
-            raise InternalError(f"shard {place} is offered {len(rows)} rows that were not announced")
-        return self._answers[place]
-
-
-class Announced:
-    """A splitter that tells the clients of a run what it gives to the shards."""
-
-    def __init__(self, splitter: Any, clients: Clients) -> None:
-        self.splitter, self.clients = splitter, clients
-
-    def split(self, rows: Rows) -> list[Rows]:
-        """The rows of each shard."""
-        parts: list[Rows] = self.splitter.split(rows)
-        if self.clients.shared:
-            self.clients.announce(parts)
-        return parts
-
-
-class Door:
-    """The write limits of one shard and the records that wait to be offered to it (again)."""
-
-    def __init__(self, shard: int, limits: Limits, plans: list[RetryPlan], jitter_key: int) -> None:
-        """*plans* holds the retry plan of each source, *jitter_key* the address of its waits."""
-        self.shard, self.limits, self.jitter_key = shard, limits, jitter_key
-        self.clients = plans if isinstance(plans, Clients) and plans.shared else None
-        self.place = 0
-        self._alone: Doors | None = None
-        if self.clients is None:
-            self._alone = Doors([shard], limits, plans, jitter_key)
-        else:
-            self.clients.join(shard)
-            self.place = shard
-
-    @property
-    def doors(self) -> Doors:
-        """Those that decide together with this one."""
-        if self._alone is not None:
-            return self._alone
-        assert self.clients is not None
-        return self.clients.doors(self.limits, self.jitter_key)
-
-    def offer(self, rows: Rows, until_us: int) -> tuple[Rows, list[Writes]]:
-        """Take the rows of one window, and the retries due before *until_us*; what was stored, and the account."""
-        if self.clients is None:
-            return self.doors.offer([rows], until_us)[0]
-        return self.clients.answer(self.doors, self.place, rows, until_us)
-
-    def next_retry_us(self) -> int | None:
-        """Instant of the earliest retry that waits, or None."""
-        return self.doors.next_retry_us(self.place)
-
-    @property
-    def pending_records(self) -> int:
-        """Records that wait."""
-        return self.doors.pending_records(self.place)
+    *plans* holds the retry plan of each source, *jitter_key* the address of its waits.
+    """
+    numbers = list(range(shards))
+    if any(plan.quota or plan.holds_back for plan in plans):
+        return [Doors(numbers, limits, plans, jitter_key)]
+    return [Doors([shard], limits, plans, jitter_key) for shard in numbers]
 
 
 def _together(parts: list[Rows]) -> tuple[Rows, Int64]:

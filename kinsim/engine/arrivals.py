@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kinsim.engine.admission import Announced, Clients
 from kinsim.engine.context import Context, Drawer, contexts, microseconds, most_call_bytes
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pipeline import Pipeline, Pricing
@@ -56,7 +55,7 @@ class ArrivalSource:
         """Records that the producers did not send, at the end of the run."""
         self.in_producer = 0
         """Records in producers at the end of the run."""
-        self.clients = Clients(retry_plan(p.context.producer, p.context.source.arrivals.model) for p in self.pipelines)
+        self.clients = [retry_plan(p.context.producer, p.context.source.arrivals.model) for p in self.pipelines]
 
     def keys(self, source: int) -> KeyTable:
         """The keys of a source by number; empty where keys are random or round robin."""
@@ -66,9 +65,9 @@ class ArrivalSource:
         """How each source's producer offers rejected records again."""
         return self.clients
 
-    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Announced:
+    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter:
         """What takes rows apart by shard; *ranges* are inclusive and cover the hash space."""
-        return Announced(Splitter([pipeline.keys for pipeline in self.pipelines], ranges), self.clients)
+        return Splitter([pipeline.keys for pipeline in self.pipelines], ranges)
 
     def windows(self) -> Iterator[tuple[int, int, Rows]]:
         """Start, end and rows of consecutive windows; the last before `duration` ends there.
@@ -146,7 +145,7 @@ class SharedArrivals:
         self._keys = [pipeline.keys for pipeline in drawn.source.pipelines]
         self.window_us = drawn.source.window_us
         self.created = self.sampled_out = self.in_producer = 0
-        self.clients = Clients(drawn.source.clients)
+        self.clients = drawn.source.clients
 
     def keys(self, source: int) -> KeyTable:
         """The keys of a source by number."""
@@ -156,9 +155,9 @@ class SharedArrivals:
         """How each source's producer offers rejected records again."""
         return self.clients
 
-    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Announced:
+    def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter:
         """What takes rows apart by shard."""
-        return Announced(Splitter(self._keys, ranges), self.clients)
+        return Splitter(self._keys, ranges)
 
     def windows(self) -> Iterator[tuple[int, int, Rows]]:
         """As `ArrivalSource.windows`; columns cannot be written to."""

@@ -74,7 +74,7 @@ class Shares:
         """Executions that the function may have at *now_us*."""
         return self.most[bisect_right(self.from_us, now_us) - 1]
 
-    def grows_after_us(self, now_us: int) -> int | None:
+    def changes_after_us(self, now_us: int) -> int | None:
         """When its part is next a different one."""
         place = bisect_right(self.from_us, now_us)
         return self.from_us[place] if place < len(self.from_us) else None
@@ -101,7 +101,7 @@ class Slots:
     def opens_us(self, now_us: int) -> int | None:
         """*now_us* if another execution may start, else when time alone makes room for one; None: it does not."""
         if self.in_use >= self.shares.at(now_us):
-            return self.shares.grows_after_us(now_us)
+            return self.shares.changes_after_us(now_us)
         if self.in_use < self.environments:
             return now_us
         if self.pace.step:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import simpy
 
-from kinsim.engine.admission import Door
 from kinsim.engine.draws import uniform
 from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits
@@ -33,7 +32,6 @@ class Lane:
         "batch",
         "begun_us",
         "closed",
-        "door",
         "filled",
         "finished",
         "held",
@@ -52,11 +50,9 @@ class Lane:
         "tries",
     )
 
-    def __init__(
-        self, plan: Plan, tables: Tables, door: Door, reader: Reader, invoker: Invoker, backoff_key: int
-    ) -> None:
+    def __init__(self, plan: Plan, tables: Tables, reader: Reader, invoker: Invoker, backoff_key: int) -> None:
         self.plan, self.tables = plan, tables
-        self.door, self.reader, self.invoker, self.backoff_key = door, reader, invoker, backoff_key
+        self.reader, self.invoker, self.backoff_key = reader, invoker, backoff_key
         self.shard, self.log = reader.shard, reader.log
         self.nothing_lost_before_us = min(plan.retention_us, plan.maximum_age_us)
         self.batch = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
 
-from kinsim.engine.admission import Door, in_parts
+from kinsim.engine.admission import doors_of, in_parts
 from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, STARTS, At, Clock, Process
 from kinsim.engine.concurrency import Slots
 from kinsim.engine.draws import Purpose, address_key, uniform
@@ -62,6 +62,8 @@ class Pipeline:
         self.ranges = hash_key_ranges(self.plan.shard_count)
         self.lanes = [self._lane(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.logs = {lane.shard: lane.log for lane in self.lanes}
+        jitter_key = address_key(scenario.run.seed, replication, Purpose.RETRY_JITTER)
+        self.doors = doors_of(self.plan.shard_count, self.plan.limits, arrivals.retry_plans(), jitter_key)
         self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(len(self.lanes)) else None
         self.looks_later = False
         poison = [record for fault in self.plan.faults for record in fault.records]
@@ -73,11 +75,9 @@ class Pipeline:
         if planned.random_phase and planned.poll_interval_us:
             phase_key = address_key(seed, replication, Purpose.POLL_PHASE)
             phase_us = int(uniform(phase_key, shard, 0, 0, 0) * planned.poll_interval_us)
-        jitter_key = address_key(seed, replication, Purpose.RETRY_JITTER)
-        door = Door(shard, planned.limits, self.arrivals.retry_plans(), jitter_key)
         reader = Reader(shard, planned, ShardLog(), phase_us, self.tables.polls)
         invoker = Invoker(scenario, replication, shard, planned, reader.log)
-        return Lane(planned, self.tables, door, reader, invoker, address_key(seed, replication, Purpose.BACKOFF))
+        return Lane(planned, self.tables, reader, invoker, address_key(seed, replication, Purpose.BACKOFF))
 
     def run(self) -> None:
         """Run to the end of the scenario's duration, or until everything is settled."""
@@ -122,10 +122,12 @@ class Pipeline:
             self.hand_over(end_us)
             end_us += self.arrivals.window_us
             self.store_all([Rows.empty(0)] * len(self.lanes), end_us)
-            for lane in self.lanes:
-                if lane.door.next_retry_us() is None and not lane.closed:
-                    lane.closed = True
-                    lane.wake()
+            for doors in self.doors:
+                for place, shard in enumerate(doors.shards):
+                    lane = self.lanes[shard]
+                    if doors.next_retry_us(place) is None and not lane.closed:
+                        lane.closed = True
+                        lane.wake()
             if all(lane.finished for lane in self.lanes):
                 return
 
@@ -257,13 +259,15 @@ class Pipeline:
     def store_all(self, parts: Sequence[Rows], until_us: int) -> None:
         """Offer the records of a window to their shards; what they accept is stored and wakes their processes."""
         stored = []
-        for lane, rows in zip(self.lanes, parts, strict=True):
-            accepted, account = lane.door.offer(rows, until_us)
-            self.tables.writes += account
-            if len(accepted):
-                stored.append((lane.shard, lane.log.end, accepted))
-                lane.log.append(accepted)
-                lane.wake()
+        for doors in self.doors:
+            answers = doors.offer([parts[shard] for shard in doors.shards], until_us)
+            for shard, (accepted, account) in zip(doors.shards, answers, strict=True):
+                lane = self.lanes[shard]
+                self.tables.writes += account
+                if len(accepted):
+                    stored.append((shard, lane.log.end, accepted))
+                    lane.log.append(accepted)
+                    lane.wake()
         if self.numbers is not None:
             self.mark_poison(self.numbers.find(stored))
 
@@ -290,7 +294,7 @@ class Pipeline:
             shards=[Shard(number, low, high) for number, (low, high) in enumerate(self.ranges)],
             created=self.arrivals.created,
             sampled_out=self.arrivals.sampled_out,
-            in_producer=self.arrivals.in_producer + sum(lane.door.pending_records for lane in self.lanes),
+            in_producer=self.arrivals.in_producer + sum(doors.pending_records for doors in self.doors),
             stuck_shards=tuple(lane.shard for lane in self.lanes if self.plan.drained and self._never_done(lane)),
         )
         for lane in self.lanes:

@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinsim.engine import admission
-from kinsim.engine.admission import Clients, Door, Doors, Limits, in_parts, in_records
+from kinsim.engine.admission import Doors, Limits, doors_of, in_parts, in_records
 from kinsim.engine.clients import RATE, TOKENS, new_clients, respond
 from kinsim.engine.draws import uniform
 from kinsim.engine.offers import take_in_order
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import record_time_us, singles
 from kinsim.engine.tables import Rows
-from kinsim.errors import InternalError
 from kinsim.rule import compiled
 from kinsim.system.producer import (
     BACKOFF,
@@ -36,6 +35,19 @@ from kinsim.system.stream import FIXED_SECOND, MICRO, TOKEN_BUCKET
 
 NO_PLAN = RetryPlan(NO_RETRY, 1, 0, 0, NO_JITTER, -1)
 KEY = 77
+
+
+class OneDoor:
+    """The door of a single shard."""
+
+    def __init__(self, *settings):
+        self.doors = Doors([0], *settings)
+
+    def offer(self, rows, until_us):
+        return self.doors.offer([rows], until_us)[0]
+
+    def next_retry_us(self):
+        return self.doors.next_retry_us(0)
 
 
 def limits(limiter=TOKEN_BUCKET, records_per_s=10, bytes_per_s=10**6, depth=None, consumes=False, largest=-1):
@@ -100,7 +112,7 @@ def one_by_one(rows, limit, plan):
 
 def through_door(rows, limit, plan, window_us):
     """The same by the door, window by window."""
-    door = Door(0, limit, [plan], KEY)
+    door = OneDoor(limit, [plan], KEY)
     offers, accepted, dropped, start = 0, [], 0, 0
     while start <= int(rows.time_us.max()) or door.next_retry_us() is not None:
         here = (rows.time_us >= start) & (rows.time_us < start + window_us)
@@ -138,7 +150,7 @@ def test_spread_rows_are_admitted_record_by_record():
 
 def test_rows_pass_whole_where_nothing_is_rejected():
     rows = rows_of([(0, 10, 0, 1), (500_000, 5, 0, 1)])
-    stored, (account,) = Door(0, limits(), [NO_PLAN], KEY).offer(rows, 10**6)
+    stored, (account,) = OneDoor(limits(), [NO_PLAN], KEY).offer(rows, 10**6)
     assert stored is rows
     assert account.accepted is rows.count
 
@@ -146,12 +158,12 @@ def test_rows_pass_whole_where_nothing_is_rejected():
 @pytest.mark.parametrize("offered, accepted", [(9, 9), (11, 10)])
 def test_fixed_seconds_count_from_the_start_of_the_run(offered, accepted):
     rows = rows_of([(1_999_999 - 1, offered, 0, 1), (2, 10, 0, 1)])
-    stored, _ = Door(0, limits(FIXED_SECOND), [NO_PLAN], KEY).offer(rows, 3 * 10**6)
+    stored, _ = OneDoor(limits(FIXED_SECOND), [NO_PLAN], KEY).offer(rows, 3 * 10**6)
     assert list(stored.count) == [accepted, 10]
 
 
 def test_fixed_second_spans_windows():
-    door = Door(0, limits(FIXED_SECOND), [NO_PLAN], KEY)
+    door = OneDoor(limits(FIXED_SECOND), [NO_PLAN], KEY)
     first, _ = door.offer(rows_of([(100, 6, 0, 1)]), 500_000)
     second, account = door.offer(rows_of([(600_000, 6, 0, 1)]), 10**6)
     assert (int(first.count.sum()), int(second.count.sum()), int(account[0].dropped.sum())) == (6, 4, 2)
@@ -159,7 +171,7 @@ def test_fixed_second_spans_windows():
 
 def test_a_record_above_the_largest_size_is_refused_for_good():
     plan = RetryPlan(BACKOFF, -1, 1_000, 1_000, NO_JITTER, -1)
-    door = Door(0, limits(largest=50, bytes_per_s=10**6), [plan], KEY)
+    door = OneDoor(limits(largest=50, bytes_per_s=10**6), [plan], KEY)
     stored, (account,) = door.offer(rows_of([(0, 2, 0, 51), (5, 1, 0, 50)]), 10**6)
     assert list(stored.count) == [1]
     assert list(account.dropped) == [2, 0]
@@ -168,7 +180,7 @@ def test_a_record_above_the_largest_size_is_refused_for_good():
 
 def test_p14_an_entry_that_fails_does_not_stop_those_after_it():
     """case:P14, aws:W11: of 300, 900 and 300 B in one call a bucket of 1,000 B takes the first and the third."""
-    stored, (account,) = Door(0, limits(bytes_per_s=1_000), [NO_PLAN], KEY).offer(
+    stored, (account,) = OneDoor(limits(bytes_per_s=1_000), [NO_PLAN], KEY).offer(
         rows_of([(0, 1, 0, 300), (0, 1, 0, 900), (0, 1, 0, 300)]), 10**6
     )
     assert stored.data_bytes.tolist() == [300, 300]
@@ -177,7 +189,7 @@ def test_p14_an_entry_that_fails_does_not_stop_those_after_it():
 
 def test_lag_grows_by_the_wait_of_a_retry():
     plan = RetryPlan(BACKOFF, 3, 150_000, 150_000, NO_JITTER, -1)
-    door = Door(0, limits(records_per_s=10, depth=1), [plan], KEY)
+    door = OneDoor(limits(records_per_s=10, depth=1), [plan], KEY)
     stored, _ = door.offer(rows_of([(0, 2, 0, 1)]), 10**6)
     assert list(stored.time_us) == [0, 150_000]
     assert list(stored.lag_us) == [0, 150_000]
@@ -223,20 +235,16 @@ def test_parts_are_of_the_size_asked_for():
 
 def shared_doors(shards, limit, plan, parts, window_us):
     """Stored arrivals by shard, offers and drops, of doors that decide together; window by window."""
-    clients = Clients([plan])
-    doors = [Door(shard, limit, clients, KEY) for shard in range(shards)]
-    stored, offers, dropped, start = [[] for _ in doors], 0, 0, 0
+    (doors,) = doors_of(shards, limit, [plan], KEY)
+    stored, offers, dropped, start = [[] for _ in range(shards)], 0, 0, 0
     last = max(int(rows.time_us.max()) for rows in parts)
-    while start <= last or any(door.next_retry_us() is not None for door in doors):
+    while start <= last or len(doors.pending):
         here = [rows.take((rows.time_us >= start) & (rows.time_us < start + window_us)) for rows in parts]
-        clients.announce(here)
-        for door, rows in zip(doors, here, strict=True):
-            taken, account = door.offer(rows, start + window_us)
-            stored[door.shard] += np.repeat(taken.time_us, taken.count).tolist()
+        for shard, (taken, account) in enumerate(doors.offer(here, start + window_us)):
+            stored[shard] += np.repeat(taken.time_us, taken.count).tolist()
             offers += sum(int(each.offered.sum()) for each in account)
             dropped += sum(int(each.dropped.sum()) for each in account)
         start += window_us
-    assert all(door.pending_records == 0 for door in doors)
     return stored, offers, dropped
 
 
@@ -314,14 +322,6 @@ def test_tokens_come_back_with_success_also_where_whole_columns_pass():
     assert len(doors.pending) == 3 and doors.quota[0] == 7 + 10 - 15
 
 
-def test_rows_that_nobody_announced_are_not_lost_in_silence():
-    clients = Clients([STANDARD])
-    first, second = (Door(shard, limits(), clients, KEY) for shard in range(2))
-    first.offer(Rows.empty(), 10**6)
-    with pytest.raises(InternalError, match="shard 1 is offered 1 rows that were not announced"):
-        second.offer(rows_of([(0, 1, 0, 1)]), 10**6)
-
-
 class Bucket:
     """boto's client rate limiter as its source has it: CUBIC, measured rate and token bucket."""
 
@@ -392,7 +392,7 @@ def test_records_wait_in_order_for_their_clients_tokens():
     limit = limits(records_per_s=20, bytes_per_s=10**9)
     doors = Doors([0], limit, [replace(ADAPTIVE, max_attempts=1)], KEY)
     (stored, (account,)), *_ = doors.offer([rows_of([(10_000, 1, 0, 1)] * 1_000)], 60 * 10**6)
-    assert account.accepted.sum() + account.dropped.sum() + doors.pending_records(0) == 1_000
+    assert account.accepted.sum() + account.dropped.sum() + doors.pending_records == 1_000
     assert (np.diff(stored.index) > 0).all()
     assert (stored.lag_us > 0).any()
 
