@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 from kinsim import limits as bounds
 from kinsim.errors import Problem, SettingError
@@ -12,7 +13,11 @@ from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import ADVICE, NOT_YET, OFF, UNBUILT, WITHOUT_EFFECT, is_off, places
+from kinsim.system.resharding import ReshardLimits, planned
 from kinsim.units import parse_count
+
+if TYPE_CHECKING:
+    from kinsim.scenario.model import Scenario
 
 
 def check(document: Node, profile: Profile) -> list[Problem]:
@@ -126,6 +131,32 @@ def _concurrency(document: Node, profile: Profile) -> list[Problem]:
         message = f"got {provisioned}, above {'.'.join(name)} {most}{_line(document, name)}"
         problems.append(problem_at(document, steps, message, f"write at most {most} (aws:M21)"))
     return problems
+
+
+def check_resharding(document: Node, scenario: Scenario, profile: Profile) -> list[Problem]:
+    """Whether AWS would do what `stream.reshard` asks for."""
+    try:
+        planned(scenario.stream.shard_count, scenario.stream.reshard, reshard_limits(scenario, profile))
+    except SettingError as error:
+        return [problem_at(document, ("stream", "reshard", *error.at), error.message, error.help)]
+    return []
+
+
+def reshard_limits(scenario: Scenario, profile: Profile) -> ReshardLimits:
+    """What AWS lets a stream do, by the profile; what the profile does not know is no limit."""
+
+    def number(name: str) -> Any:
+        return profile.constant(name) if name in profile.constants else None
+
+    quota = profile.limits.get("stream.shard_count")
+    return ReshardLimits(
+        operation_us=round(scenario.stream.reshard_operation_time_s * 1e6),
+        calls_per_day=number("update_shard_count_per_day"),
+        least_factor=number("update_shard_count_min_factor") or 0.0,
+        most_factor=number("update_shard_count_max_factor") or math.inf,
+        most_target=number("update_shard_count_max_shards"),
+        most_shards=None if quota is None else int(quota.parse(quota.high)),
+    )
 
 
 def _count(document: Node, path: tuple[str, ...]) -> int | None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from kinsim import limits
 from kinsim.errors import ConfigError, Problem, SettingError
-from kinsim.scenario.checks import check
+from kinsim.scenario.checks import check, check_resharding
 from kinsim.scenario.files import read_text, shown_path
 from kinsim.scenario.model import Scenario
 from kinsim.scenario.names import canonical, canonical_key, converted, renamed_value
@@ -78,6 +78,8 @@ def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
         scenario = Scenario.model_validate(values, context={"base_dir": str(layers.base_dir)})
     except ValidationError as error:
         found += [each for each in problems_of(error, document) if each.path not in reported]
+    if scenario is not None and not found:
+        found += check_resharding(document, scenario, profile)
     if found or scenario is None:
         raise ConfigError(found[: limits.PROBLEMS])
     per_mb, prices = scenario.bytes_per_mb, scenario.cost.prices

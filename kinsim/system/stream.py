@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kinsim.rule import rule
+from kinsim.system.resharding import Reshard
 from kinsim.units import Count, Duration, OptionalCount, OptionalDuration, OptionalSize, Settings
 
 MICRO = 1_000_000
@@ -77,7 +78,11 @@ class Stream(Settings):
     shard_level_metrics: list[str] = Field(
         default=[], description="Enhanced metrics that are switched on, by CloudWatch's names.", examples=[["ALL"]]
     )
-    reshard: list[Any] = Field(default=[], description="Splits and merges at given times.", examples=[[]])
+    reshard: list[Reshard] = Field(
+        default=[],
+        description="Splits, merges and UpdateShardCount at given times, one after another (aws:S1 to S10).",
+        examples=[[{"at": "6h", "update_shard_count": 8}]],
+    )
     autoscaling: Any = Field(default=None, description="A controller of the shard count.", examples=[None])
     consumers: list[Any] = Field(default=[], description="Further readers of the stream.", examples=[[]])
     enhanced_fan_out: bool = Field(
