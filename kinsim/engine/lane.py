@@ -195,7 +195,7 @@ class Lane:
         """One row of the table LOSS."""
         events = self.log.amount("log_events", first, end)
         self.tables.settled_us = max(self.tables.settled_us, time_us)
-        self.tables.losses.append(np.array([[self.shard, time_us, first, end - first, events, cause]], np.int64))
+        self.tables.losses.append(np.array([[self.shard, 0, time_us, first, end - first, events, cause]], np.int64))
 
     def lose_expired(self, first: int, end: int) -> None:
         """Records that expired while they waited, each at its own instant; one row a second."""
@@ -210,6 +210,7 @@ class Lane:
             np.column_stack(
                 [
                     np.full(starts.size, self.shard),
+                    np.zeros(starts.size, np.int64),
                     np.array(time_us, np.int64),
                     pieces.first[starts],
                     np.add.reduceat(pieces.count, starts),

@@ -207,6 +207,10 @@ class ShardLog:
         """Arrival of *record*; it must be stored and not forgotten."""
         return self._chunk(record).time_of(record)
 
+    def on_shard(self, records: Int64) -> Int64:
+        """Numbers on the shard, in arrival order, of *records* of this log: the same, for the shard's own log."""
+        return records
+
     def arrived_by(self, time_us: int) -> int:
         """How many records have arrived at *time_us*, of those stored so far."""
         chunk = bisect_right(self._starts_us, time_us) - 1

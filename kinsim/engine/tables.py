@@ -143,10 +143,10 @@ INVOCATION = np.dtype(
 )
 """One row per invocation, in order of its end.
 
-``first`` counts a shard's records from 0 in arrival order; ``batch`` numbers the lane's batches from 0.
-``tries`` is how many invocations the batch or a part of it has had before; ``attempt`` how many retries
-have been used up, of those that the mapping allows (a split uses none).  ``done`` records are processed
-by it: all, or those before the first that a partial response names, the others not.
+``first`` counts the records of the lane's line (see `line_of`) from 0 in arrival order; ``batch`` numbers the
+lane's batches from 0.  ``tries`` is how many invocations the batch or a part of it has had before; ``attempt``
+how many retries have been used up, of those that the mapping allows (a split uses none).  ``done`` records are
+processed by it: all, or those before the first that a partial response names, the others not.
 ``start_us`` is when the mapping sends the event;
 ``end_us - start_us`` is dispatch overhead + ``init_us`` of a cold start + ``duration_us``.
 """
@@ -162,8 +162,28 @@ THROTTLED = -1
 THROTTLE = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us")])
 """One row per invocation request that found no free concurrency."""
 
-LOSS = np.dtype([(name, "i8") for name in ("shard", "time_us", "first", "records", "log_events", "cause")])
+LOSS = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us", "first", "records", "log_events", "cause")])
 """Records that left the stream without success: *records* from number *first* on, lost at *time_us*."""
+
+
+def line_of(shard: Int64, lane: Int64, lines: int) -> Int64:
+    """Number of a line of records: what one lane works off in order, where each shard has so many *lines*.
+
+    With a single line all lanes of the shard share it, whichever takes the next batch.
+
+    >>> line_of(np.array([0, 2]), np.array([1, 0]), 4).tolist(), line_of(np.array([2]), np.array([3]), 1).tolist()
+    ([1, 8], [2])
+    """
+    return shard if lines == 1 else shard * lines + lane
+
+
+def shard_of(line: Int64, lines: int) -> Int64:
+    """The shard of each line.
+
+    >>> shard_of(np.array([1, 8]), 4).tolist()
+    [0, 2]
+    """
+    return line if lines == 1 else line // lines
 
 
 @dataclass(slots=True)
@@ -235,7 +255,7 @@ class Final:
     """The horizon: the run's duration, or the last end (or loss) when the run was drained."""
     shards: list[Shard]
     accepted: dict[int, int] = field(default_factory=dict)
-    """Records stored, per shard; likewise the next three.  What was taken and is not in flight is settled."""
+    """Records stored, per line; likewise the next three.  What was taken and is not in flight is settled."""
     taken: dict[int, int] = field(default_factory=dict)
     waiting: dict[int, int] = field(default_factory=dict)
     in_flight: dict[int, int] = field(default_factory=dict)
@@ -250,7 +270,9 @@ class Final:
     stuck_shards: tuple[int, ...] = ()
     """Shards with records that can never be processed, which ended a drained run."""
     oldest_waiting_us: dict[int, int] = field(default_factory=dict)
-    """Arrival of the oldest record waiting, per shard that has one."""
+    """Arrival of the oldest record waiting, per line that has one."""
+    lines: int = 1
+    """Lines of each shard."""
 
 
 class Sink(Protocol):
@@ -276,7 +298,7 @@ class Tables:
 
     def hand_over(self, sink: Sink, until_us: int, logs: Mapping[int, ShardLog]) -> None:
         """Give *sink* what happened before *until_us*, and forget it."""
-        losses = np.concatenate([np.zeros((0, 6), np.int64), *self.losses])
+        losses = np.concatenate([np.zeros((0, len(LOSS.names or ())), np.int64), *self.losses])
         sink.window(
             Window(
                 start_us=self.window_start_us,

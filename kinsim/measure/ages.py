@@ -18,11 +18,12 @@ class Teeth:
     start_us: Int64
     end_us: Int64
     arrival_us: Int64
-    shard: Int64
+    line: Int64
+    """Whose oldest record it is: a line's, or (see `oldest_of_each`) a shard's."""
 
     def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Teeth:
         """The pieces that *which* selects."""
-        return Teeth(self.start_us[which], self.end_us[which], self.arrival_us[which], self.shard[which])
+        return Teeth(self.start_us[which], self.end_us[which], self.arrival_us[which], self.line[which])
 
     def after(self, warm_up_us: int) -> Teeth:
         """What lies at *warm_up_us* or later."""
@@ -49,7 +50,7 @@ class Teeth:
 
 
 def oldest(teeth: Teeth) -> Teeth:
-    """The oldest record over all shards: at each instant the piece whose record arrived first.
+    """The oldest record over all lines: at each instant the piece whose record arrived first.
 
     >>> teeth = Teeth(np.array([0, 2]), np.array([10, 4]), np.array([0, -5]), np.array([0, 1]))
     >>> whole = oldest(teeth)
@@ -66,6 +67,24 @@ def oldest(teeth: Teeth) -> Teeth:
     some = arrival < _NEVER
     whole = np.zeros(int(some.sum()), np.int64)
     return Teeth(bounds[:-1][some], bounds[1:][some], arrival[some], whole)
+
+
+def oldest_of_each(teeth: Teeth, lines: int) -> Teeth:
+    """The oldest record of each shard, where a shard has so many *lines*; pieces have the shard's number.
+
+    >>> teeth = Teeth(np.array([0, 2]), np.array([10, 4]), np.array([0, -5]), np.array([2, 3]))
+    >>> oldest_of_each(teeth, 2).line.tolist(), oldest_of_each(teeth, 1).line.tolist()
+    ([1, 1, 1], [2, 3])
+    """
+    if lines == 1 or not teeth.line.size:
+        return teeth
+    shard = teeth.line // lines
+    parts = []
+    for number in np.unique(shard).tolist():
+        whole = oldest(teeth.take(shard == number))
+        whole.line = np.full(whole.start_us.size, number)
+        parts.append(whole)
+    return Teeth(*(np.concatenate([getattr(part, name) for part in parts]) for name in Teeth.__slots__))
 
 
 _NEVER = np.iinfo(np.int64).max

@@ -1,4 +1,4 @@
-"""How much has arrived by an instant, from stretches of records on any number of shards."""
+"""How much has arrived by an instant, from stretches of records on any number of lines."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_PAIRS = 2_000_000
 class Ups:
     """The arrivals of one span of time, as the quantities that they raise need them."""
 
-    def __init__(self, rows: Stretches, shards: int) -> None:
+    def __init__(self, rows: Stretches, lines: int) -> None:
         self.rows = rows
         self.sizes = rows.totals["bytes"]
-        self.shards = shards
+        self.lines = lines
         self._arrivals: Int64 | None = None
         self._climb: dict[bool, Climb] = {}
         self._late_bytes: Int64 | None = None
@@ -32,13 +32,13 @@ class Ups:
         return self.sizes if in_bytes else self.rows.count
 
     def _cells(self) -> None:
-        """Totals by shard and minute; no row crosses a whole minute."""
+        """Totals by line and minute; no row crosses a whole minute."""
         rows = self.rows
         minute = rows.time_us // MINUTE_US
         new = np.ones(minute.size, bool)
-        new[1:] = (minute[1:] != minute[:-1]) | (rows.shard[1:] != rows.shard[:-1])
+        new[1:] = (minute[1:] != minute[:-1]) | (rows.line[1:] != rows.line[:-1])
         starts = self._starts = np.flatnonzero(new)
-        self.cell_minute, self.cell_shard = minute[starts], rows.shard[starts]
+        self.cell_minute, self.cell_line = minute[starts], rows.line[starts]
         if not starts.size:
             self.cell_records = self.cell_bytes = self.cell_late_us = np.zeros(0, np.int64)
             return
@@ -69,14 +69,14 @@ class Ups:
         return self._late_bytes
 
     def steps(self) -> int:
-        """Instants at which records arrive, counted for each shard."""
+        """Instants at which records arrive, counted for each line."""
         return self.rows.expanded_size()
 
     def sorted_us(self) -> Int64:
-        """Arrivals of single records, ascending over all shards."""
+        """Arrivals of single records, ascending over all lines."""
         if self._arrivals is None:
-            # Each shard's arrivals ascend: a sort that merges runs takes a quarter of the time.
-            self._arrivals = self.rows.time_us if self.shards == 1 else np.sort(self.rows.time_us, kind="stable")
+            # Each line's arrivals ascend: a sort that merges runs takes a quarter of the time.
+            self._arrivals = self.rows.time_us if self.lines == 1 else np.sort(self.rows.time_us, kind="stable")
         return self._arrivals
 
     def climb(self, in_bytes: bool) -> Climb:
@@ -103,7 +103,7 @@ class Ups:
 
 
 class Climb:
-    """How much has arrived by an instant, from stretches on any number of shards."""
+    """How much has arrived by an instant, from stretches on any number of lines."""
 
     def __init__(self, rows: Stretches, amount: Int64) -> None:
         """*amount* is the total that each row brings."""
@@ -148,7 +148,7 @@ class Climb:
         return np.asarray(total, np.int64)
 
     def between(self, at_us: Int64) -> tuple[Floats, Floats]:
-        """Bounds of the amount arrived by each instant, at a cost that does not grow with the shards.
+        """Bounds of the amount arrived by each instant, at a cost that does not grow with the lines.
 
         A stretch under way is taken as a straight line, which is below its staircase by less than one step.
         """

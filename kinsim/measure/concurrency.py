@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from kinsim.measure.ages import Teeth
+from kinsim.measure.cells import reserved
 from kinsim.measure.levels import Downs, MinuteLevels
-from kinsim.measure.per_shard import reserved
 from kinsim.measure.samples import Statistics
 from kinsim.measure.stretches import Int64, exact_dot
 

@@ -30,6 +30,12 @@ class LogHistogram:
         mantissa = 1.0 + np.arange(1 << bits) / (1 << bits)
         self.edges = np.concatenate([[0.0], np.ldexp(mantissa[None, :], np.arange(DOUBLINGS)[:, None]).ravel()])
 
+    def grow(self, rows: int) -> None:
+        """Have so many rows."""
+        more = np.zeros((rows - self.rows) * self.bins)
+        self.rows = rows
+        self.weight, self._density = np.append(self.weight, more), np.append(self._density, more)
+
     @property
     def relative_error(self) -> float:
         """Largest relative error of a percentile."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import LOSS, Loss, Shard
+from kinsim.engine.tables import LOSS, Loss, Shard, shard_of
 from kinsim.measure.runs import Columns
 
 OUTCOMES = ("ok", "error", "timeout", "crash", "partial")
@@ -35,17 +35,22 @@ class KeptInvocations:
         self.replication, self.age_at = replication, age_at
         self._parts: list[Columns] = []
 
-    def add(self, table: Columns) -> None:
-        """Invocations that ended."""
-        if table["start_us"].size:
-            self._parts.append(dict(table))
+    def add(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
+        """Invocations that ended; their records are told by their numbers on the shard."""
+        if not table["start_us"].size:
+            return
+        first, last = table["first"].copy(), table["first"] + table["records"] - 1
+        for line in np.unique(table["line"]).tolist():
+            mine = table["line"] == line
+            first[mine], last[mine] = logs[line].on_shard(first[mine]), logs[line].on_shard(last[mine])
+        self._parts.append({**table, "first": first, "last": last})
 
     def table(self) -> Table:
         """All of them, in order of their ends, then of their shards."""
         if not self._parts:
             return {name: np.zeros(0) for name in INVOCATION_COLUMNS}
         columns = {name: np.concatenate([p[name] for p in self._parts]) for name in self._parts[0]}
-        order = np.lexsort((columns["shard"], columns["end_us"]))
+        order = np.lexsort((columns["line"], columns["end_us"]))
         columns = {name: column[order] for name, column in columns.items()}
         seconds = {name: columns[f"{name}_us"] / 1e6 for name in ("ready", "start", "end")}
         return {
@@ -53,7 +58,7 @@ class KeptInvocations:
             "shard": shard_ids(columns["shard"]),
             "lane": columns["lane"],
             "first_record": columns["first"] + 1,
-            "last_record": columns["first"] + columns["records"],
+            "last_record": columns["last"] + 1,
             "records": columns["records"],
             "bytes": columns["bytes"],
             "attempt": columns["attempt"],
@@ -67,39 +72,42 @@ class KeptInvocations:
 class KeptRecords:
     """Rows of records.csv: each a record, or equal records that share their fate."""
 
-    def __init__(self, replication: int, sources: list[str], hash_keys: HashKeys | None) -> None:
+    def __init__(self, replication: int, sources: list[str], hash_keys: HashKeys | None, lines: int = 1) -> None:
+        """*lines* of each shard."""
+        self.lines = lines
         self.replication, self.sources, self.hash_keys = replication, sources, hash_keys
         self._rows: list[tuple[Pieces, int, int, int, str]] = []
         self._begun: dict[int, list[tuple[int, int, int]]] = {}
 
     def add(self, table: Columns, losses: NDArray[np.void], logs: Mapping[int, ShardLog]) -> None:
         """Invocations that ended and records that were lost, in one window."""
-        names = ("shard", "first", "records", "tries", "start_us", "end_us", "done")
-        for shard, first, records, tries, start_us, end_us, done in zip(
+        names = ("line", "first", "records", "tries", "start_us", "end_us", "done")
+        for line, first, records, tries, start_us, end_us, done in zip(
             *(table[n].tolist() for n in names), strict=True
         ):
             if tries == 0:
-                self._begun.setdefault(shard, []).append((first, first + records, start_us))
+                self._begun.setdefault(line, []).append((first, first + records, start_us))
             if done:
-                self._settle(logs[shard], shard, first, first + done, end_us, "processed")
+                self._settle(logs[line], line, first, first + done, end_us, "processed")
         for row in losses:
-            shard, time_us, first, records, _, cause = (int(row[name]) for name in LOSS.names or ())
-            self._settle(logs[shard], shard, first, first + records, time_us, Loss(cause).name.lower())
+            shard, lane, time_us, first, records, _, cause = (int(row[name]) for name in LOSS.names or ())
+            line = shard if self.lines == 1 else shard * self.lines + lane
+            self._settle(logs[line], line, first, first + records, time_us, Loss(cause).name.lower())
 
-    def rest(self, shard: int, log: ShardLog, first: int, end: int, outcome: str) -> None:
+    def rest(self, line: int, log: ShardLog, first: int, end: int, outcome: str) -> None:
         """Records that are neither processed nor lost at the end of the run."""
-        self._settle(log, shard, first, end, -1, outcome)
+        self._settle(log, line, first, end, -1, outcome)
 
-    def _settle(self, log: ShardLog, shard: int, first: int, end: int, time_us: int, outcome: str) -> None:
+    def _settle(self, log: ShardLog, line: int, first: int, end: int, time_us: int, outcome: str) -> None:
         """Rows for the records from *first* up to *end*, apart where their first invocations differ."""
-        begun = [b for b in self._begun.get(shard, []) if b[1] > first]
-        self._begun[shard] = begun
+        begun = [b for b in self._begun.get(line, []) if b[1] > first]
+        self._begun[line] = begun
         while first < end:
             holds = next((b for b in begun if b[0] <= first), None)
             later = min((b[0] for b in begun if b[0] > first), default=end)
             stop = min(end, holds[1] if holds else later)
             start_us = holds[2] if holds else -1
-            self._rows.append((log.pieces(first, stop), shard, start_us, time_us, outcome))
+            self._rows.append((log.pieces(first, stop), line, start_us, time_us, outcome))
             first = stop
 
     def table(self) -> Table:
@@ -111,13 +119,13 @@ class KeptRecords:
         def column(name: str) -> NDArray[Any]:
             return np.concatenate([getattr(r[0], name) for r in self._rows])
 
-        shard, start_us, time_us = (np.repeat([r[k] for r in self._rows], sizes) for k in (1, 2, 3))
+        line, start_us, time_us = (np.repeat([r[k] for r in self._rows], sizes) for k in (1, 2, 3))
         count, arrival = column("count"), column("time_us")
         columns = {
             "replication": np.full(arrival.size, self.replication),
             "source": np.array(self.sources, object)[column("source")],
             "hash_key": self._hash_keys(column("source"), column("key"), column("hash_high")),
-            "shard": shard_ids(shard),
+            "shard": shard_ids(shard_of(line, self.lines)),
             "size": column("data_bytes") / count,
             "offered_s": (arrival - column("lag_us")) / 1e6,
             "accepted_s": arrival / 1e6,
@@ -126,7 +134,7 @@ class KeptRecords:
             "outcome": np.repeat(np.array([r[4] for r in self._rows], object), sizes),
             "records": count,
         }
-        order = np.lexsort((column("first"), shard, arrival))
+        order = np.lexsort((column("first"), line, arrival))
         return {name: values[order] for name, values in columns.items()}
 
     def _hash_keys(self, source: NDArray[np.int64], key: NDArray[np.int64], high: NDArray[np.uint64]) -> NDArray[Any]:

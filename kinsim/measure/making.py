@@ -159,7 +159,9 @@ class _Making:
         return {**offered, "sum": float(self.final.created)}
 
     def busy_shares(self) -> Floats:
-        return np.asarray(self.recorder.runs.busy_us / max(self.recorder.duration_us, 1), np.float64)
+        recorder, shards = self.recorder, len(self.final.shards)
+        slots_us = max(recorder.duration_us, 1) * recorder.lanes
+        return np.asarray(recorder.runs.busy_us[:shards] / slots_us, np.float64)
 
     def catch_up(self) -> Statistics:
         age = self.recorder.timeline.age
@@ -186,8 +188,9 @@ class _Making:
             for name, count in self.counts.items()
             if name != "retried_records"
         }
-        found["waiting_records"] = {"sum": float(self.final.waiting.get(shard, 0))}
-        found["in_flight_records"] = {"sum": float(self.final.in_flight.get(shard, 0))}
+        lines = range(shard * recorder.lines, (shard + 1) * recorder.lines)
+        found["waiting_records"] = {"sum": float(sum(self.final.waiting.get(line, 0) for line in lines))}
+        found["in_flight_records"] = {"sum": float(sum(self.final.in_flight.get(line, 0) for line in lines))}
         for name, samples in recorder.runs.samples.items():
             per = UNITS.get(name, 1e6)
             found[name] = samples.shard_statistics(shard, self.wanted.percentiles(name), per)
@@ -393,7 +396,9 @@ class _Making:
         writes = recorder.writes
         offered = writes.accepted.minutes_until(n) + writes.rejected.minutes_until(n)
         rate = offered / (self.lengths_us() / 1e6)
-        busy = recorder.timeline.concurrency.minutes.averages(self.end_us, self.minutes) / recorder.shards
+        busy = recorder.timeline.concurrency.minutes.averages(self.end_us, self.minutes) / (
+            len(self.final.shards) * recorder.lanes
+        )
         start, length = longest_run(busy >= 0.95)
         shares = self.busy_shares()
         return {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kinsim.measure.cells import grown
 from kinsim.measure.samples import Floats
 from kinsim.measure.stretches import MINUTE_US, Int64
 
@@ -86,6 +87,11 @@ class Count:
         self.first_us = np.full(shards, -1, np.int64)
         self.minutes = np.zeros(minutes)
         self.warm_up_us = warm_up_us
+
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards."""
+        self.by_shard, self.late = grown(self.by_shard, shards), grown(self.late, shards)
+        self.first_us = grown(self.first_us, shards, -1)
 
     @property
     def total(self) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from kinsim.measure.ages import CatchUp, Teeth, oldest
-from kinsim.measure.per_shard import PerShard, by_group, reserved
+from kinsim.measure.ages import CatchUp, Teeth, oldest, oldest_of_each
+from kinsim.measure.cells import grown, reserved
+from kinsim.measure.per_shard import PerShard, by_group
 from kinsim.measure.samples import NO_RANKS, Ranks, Samples, Spread, Statistics
 from kinsim.measure.stretches import MINUTE_US, Int64
 from kinsim.measure.times import TimeWeighted
@@ -17,9 +18,12 @@ from kinsim.measure.times import TimeWeighted
 class Age:
     """Age of the oldest record waiting, on each shard and over all."""
 
-    def __init__(self, shards: int, warm_up_us: int, minutes: int, limit_us: int, shard_period_us: int) -> None:
+    def __init__(
+        self, shards: int, lines: int, warm_up_us: int, minutes: int, limit_us: int, shard_period_us: int
+    ) -> None:
+        """*lines* of each shard."""
         self.warm_up_us = warm_up_us
-        self.shards = shards
+        self.shards, self.lines = shards, lines
         self.integral = 0.0
         self.times = TimeWeighted()
         self.by_shard = PerShard.zeros(shards)
@@ -35,19 +39,26 @@ class Age:
         self.last_us = 0
         self._open: Teeth | None = None
 
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards."""
+        self.shards = shards
+        self.by_shard.grow(shards)
+        self.shard_max = grown(self.shard_max, shards)
+
     def advance(self, done: Teeth, still: Teeth) -> None:
         """Records that stopped being the oldest in the next span, and those that go on."""
         self._open = still
         teeth = Teeth(*(np.concatenate([getattr(t, n) for t in (done, still)]) for n in Teeth.__slots__))
         if not teeth.end_us.size:
             return
+        teeth = oldest_of_each(teeth, self.lines)
         late = teeth.after(self.warm_up_us)
         self._shard_curves(teeth)
         age = late.end_us - late.arrival_us
         if self.shards > 1:
-            order = by_group(late.shard, late.end_us)
-            self.by_shard.peak(late.shard[order], age[order], late.end_us[order])
-            self.by_shard.integral += np.bincount(late.shard, late.areas(), self.shards)
+            order = by_group(late.line, late.end_us)
+            self.by_shard.peak(late.line[order], age[order], late.end_us[order])
+            self.by_shard.integral += np.bincount(late.line, late.areas(), self.shards)
         if age.size and int(age.max()) > self.max:
             self.max = int(age.max())
             self.max_at_us = int(late.end_us[age == self.max].min())
@@ -78,7 +89,7 @@ class Age:
         if more > 0:
             wider = max(more, self.shard_max.shape[1])
             self.shard_max = np.concatenate([self.shard_max, np.zeros((self.shards, wider), np.float32)], axis=1)
-        cell = teeth.shard[which] * self.shard_max.shape[1] + column
+        cell = teeth.line[which] * self.shard_max.shape[1] + column
         np.maximum.at(self.shard_max.reshape(-1), cell, (peak / 1e6).astype(np.float32))
 
     def _caught_up(self, took_us: Int64, at_us: Int64) -> None:
@@ -90,7 +101,7 @@ class Age:
     def finish(self, end_us: int) -> None:
         """The run ends."""
         if self._open is not None and self._open.end_us.size:
-            self.by_shard.last[self._open.shard] = end_us - self._open.arrival_us
+            np.maximum.at(self.by_shard.last, self._open.line // self.lines, end_us - self._open.arrival_us)
             self.last_us = int(end_us - self._open.arrival_us.min())
         final = self.catch_up.finish(end_us)
         if final is not None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinsim.measure.cells import grown
 from kinsim.measure.samples import Floats, Statistics
 from kinsim.measure.stretches import Int64
-
-Cell = TypeVar("Cell", np.int64, np.float64)
 
 
 @dataclass(slots=True)
@@ -27,6 +25,13 @@ class PerShard:
     def zeros(shards: int) -> PerShard:
         """Nothing yet."""
         return PerShard(np.zeros(shards), np.full(shards, -1.0), np.zeros(shards), np.zeros(shards))
+
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards."""
+        self.integral, self.max_at_us, self.last = (
+            grown(cells, shards) for cells in (self.integral, self.max_at_us, self.last)
+        )
+        self.max = grown(self.max, shards, -1.0)
 
     def scaled(self, factor: int) -> PerShard:
         """A quantity *factor* times as large."""
@@ -64,11 +69,3 @@ def by_group(group: Int64, value: Int64) -> NDArray[np.intp]:
     least = int(value.min())
     bits = (int(value.max()) - least + 1).bit_length()
     return np.argsort((group << bits) + (value - least), kind="stable")
-
-
-def reserved(cells: NDArray[Cell], last: int) -> NDArray[Cell]:
-    """*cells* with room up to index *last*."""
-    if last < cells.size:
-        return cells
-    more = max(last + 1, 2 * cells.size) - cells.size
-    return np.concatenate([cells, np.zeros(more, cells.dtype)])

@@ -24,6 +24,12 @@ class ReadSide:
         self.by_shard = ReadTables(shards * minutes) if by_shard and shards * minutes <= MOST_CELLS else None
         """Cells by shard and then minute."""
 
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards."""
+        self.shards = shards
+        if self.by_shard is not None and shards * self.minutes > MOST_CELLS:
+            self.by_shard = None
+
     def add(self, polls: NDArray[np.void]) -> None:
         """Take in rows of the table POLL."""
         if not polls.size:

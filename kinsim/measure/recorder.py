@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import INVOCATION, Final, Loss, Window
+from kinsim.engine.tables import INVOCATION, Final, Loss, Window, line_of, shard_of
 from kinsim.errors import InternalError
+from kinsim.measure.cells import grown
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
 from kinsim.measure.levels import LOSE, SETTLE, TAKE
 from kinsim.measure.minutes import Count
 from kinsim.measure.reads import ReadSide
 from kinsim.measure.result import ReplicationResult
 from kinsim.measure.runs import Billing, Columns, RunSide, columns_of, done_apart
-from kinsim.measure.stretches import MINUTE_US, SHARD_BITS, Int64, Stretches
-from kinsim.measure.timeline import FIRST, NEVER_US, RECORDS, SHARD, TIME, Timeline
+from kinsim.measure.stretches import LINE_BITS, MINUTE_US, Int64, Stretches
+from kinsim.measure.timeline import FIRST, LINE, NEVER_US, RECORDS, TIME, Timeline
 from kinsim.measure.wanted import Wanted
 from kinsim.measure.writes import WriteSide
 
@@ -72,6 +73,9 @@ class Recorder:
         self.scenario, self.replication, self.details = scenario, replication, details
         run, stream, mapping = scenario.run, scenario.stream, scenario.event_source_mapping
         self.shards = stream.shard_count
+        self.lanes = mapping.parallelization_factor
+        self.lines = 1 if mapping.parallelization == "pooled" else self.lanes
+        """Lines of each shard: records that are worked off in an order of their own."""
         self.warm_up_us = round(run.warm_up_s * 1e6)
         self.duration_us = round(run.duration_s * 1e6)
         minutes = -(-self.duration_us // MINUTE_US) + 1
@@ -87,27 +91,42 @@ class Recorder:
             self.shards, minutes, self.warm_up_us, period_us,
             batch_size=mapping.batch_size, age_at=mapping.iterator_age,
             billing=Billing(round(quantum * 1_000), with_init), groups=self.wanted.groups(),
+            lanes=self.lanes, lines=self.lines,
         )  # fmt: skip
         self.reads = ReadSide(
             self.shards, minutes, round((mapping.poll_interval_s or 0.0) * 1e6), bool(stream.shard_level_metrics)
         )
-        self.timeline = Timeline(self.shards, self.warm_up_us, minutes, self.wanted.age_limit_us, period_us)
+        self.timeline = Timeline(self.shards, self.lines, self.warm_up_us, minutes, self.wanted.age_limit_us, period_us)
         self.throttles = Count(self.shards, minutes, self.warm_up_us)
         self.lost = {cause: Count(self.shards, minutes, self.warm_up_us) for cause in Loss}
         self.kept_invocations = KeptInvocations(replication, self.runs.age_at) if "invocations" in keep else None
         sources = list(scenario.workload.sources)
-        self.kept_records = KeptRecords(replication, sources, hash_keys) if "records" in keep else None
+        self.kept_records = KeptRecords(replication, sources, hash_keys, self.lines) if "records" in keep else None
         self.logs: Mapping[int, ShardLog] = {}
         self.end_us = 0
-        self._seen = np.zeros(self.shards, np.int64)
-        self._pointer = np.zeros(self.shards, np.int64)
-        self._known = np.zeros(self.shards, np.int64)
-        self._left_us = np.zeros(self.shards, np.int64)
+        lines = self.shards * self.lines
+        self._seen = np.zeros(lines, np.int64)
+        self._pointer = np.zeros(lines, np.int64)
+        self._known = np.zeros(lines, np.int64)
+        self._left_us = np.zeros(lines, np.int64)
+        self._unsettled = np.zeros(lines, np.int64)
+        """Records in batches that have failed and are neither processed nor lost."""
         self._beyond_gap = np.zeros((7, 0), np.int64)
-        self._retrying = np.zeros(self.shards, bool)
-        self._held = _Held(self.shards)
+        self._held = _Held(lines)
         self._fresh: dict[int, Stretches] = {}
         self._result: ReplicationResult | None = None
+
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards, of which some have just been opened; there was room for two or more before."""
+        self.shards = shards
+        for side in (self.writes, self.runs, self.reads, self.timeline):
+            side.grow(shards)
+        for count in (self.throttles, *self.lost.values()):
+            count.grow(shards)
+        lines = shards * self.lines
+        for name in ("_seen", "_pointer", "_known", "_left_us", "_unsettled"):
+            setattr(self, name, grown(getattr(self, name), lines))
+        self._held.grow(lines)
 
     @property
     def result(self) -> ReplicationResult:
@@ -120,15 +139,19 @@ class Recorder:
         """Take in one window."""
         held = self._held
         self.logs, self.end_us = window.logs, window.end_us
-        self.writes.window(window.end_us, window.writes, self._fetch_arrivals(window))
-        table = columns_of(window.invocations) if window.invocations.size else None
+        shards = max(window.logs) // self.lines + 1
+        if shards > self.shards:
+            self.grow(shards)
+        arrivals = self._fetch_arrivals(window)
+        self.writes.window(window.end_us, window.writes, arrivals if self.lines == 1 else {})
+        table = columns_of(window.invocations, self.lines) if window.invocations.size else None
         if table is not None:
             self._fetch_records(table, window.logs)
             held.invocations.append(window.invocations)
             if self.kept_invocations is not None:
-                self.kept_invocations.add(table)
+                self.kept_invocations.add(table, window.logs)
         if self.kept_records is not None:
-            self.kept_records.add(table or columns_of(window.invocations), window.losses, window.logs)
+            self.kept_records.add(table or columns_of(window.invocations, self.lines), window.losses, window.logs)
         if window.losses.size:
             held.losses.append(self._with_heads(window.losses, window.logs))
         if window.throttles.size:
@@ -159,22 +182,22 @@ class Recorder:
     # -- from windows into hands
 
     def _fetch_arrivals(self, window: Window) -> dict[int, Stretches]:
-        """The records that each shard stored in this window."""
+        """The records that came to each line in this window."""
         found = {}
         self._fresh = {}
-        for shard, log in window.logs.items():
-            first = int(self._seen[shard])
+        for line, log in window.logs.items():
+            first = int(self._seen[line])
             if log.end == first:
                 continue
             end = log.arrived_by(window.end_us)
             if end > first:
                 pieces = log.pieces(first, end)
-                rows = found[shard] = _stretches(shard, pieces, {"bytes": pieces.data_bytes}, {})
+                rows = found[line] = _stretches(line, pieces, {"bytes": pieces.data_bytes}, {})
                 if rows.single:
                     events, lag = {"log_events": pieces.log_events}, {"lag_us": pieces.lag_us}
-                    self._fresh[shard] = dataclasses.replace(rows, totals=events, values=lag)
-                self._held.arrivals[shard].append(found[shard])
-                self._seen[shard] = end
+                    self._fresh[line] = dataclasses.replace(rows, totals=events, values=lag)
+                self._held.arrivals[line].append(found[line])
+                self._seen[line] = end
         return found
 
     def _fetch_records(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
@@ -187,30 +210,30 @@ class Recorder:
         ):
             if not which.any():
                 continue
-            shard, first = table["shard"][which], table["first"][which]
+            line, first = table["line"][which], table["first"][which]
             end = first + records[which]
-            starts = np.flatnonzero(np.concatenate(([True], shard[1:] != shard[:-1])))
+            starts = np.flatnonzero(np.concatenate(([True], line[1:] != line[:-1])))
             lows, highs = np.minimum.reduceat(first, starts), np.maximum.reduceat(end, starts)
-            for number, low, high in zip(shard[starts].tolist(), lows.tolist(), highs.tolist(), strict=True):
+            for number, low, high in zip(line[starts].tolist(), lows.tolist(), highs.tolist(), strict=True):
                 lists[number] += self._read(number, logs[number], low, high)
 
-    def _read(self, shard: int, log: ShardLog, low: int, high: int) -> list[Stretches]:
+    def _read(self, line: int, log: ShardLog, low: int, high: int) -> list[Stretches]:
         """Records *low* up to *high*, those of this window from what was read of it already."""
-        fresh = self._fresh.get(shard)
+        fresh = self._fresh.get(line)
         if fresh is None or high <= int(fresh.first[0]):
-            return [_with_events(shard, log.pieces(low, high))]
+            return [_with_events(line, log.pieces(low, high))]
         begin = int(fresh.first[0])
-        old = [_with_events(shard, log.pieces(low, begin))] if low < begin else []
+        old = [_with_events(line, log.pieces(low, begin))] if low < begin else []
         return [*old, fresh.take(slice(max(low, begin) - begin, high - begin))]
 
-    @staticmethod
-    def _with_heads(losses: NDArray[np.void], logs: Mapping[int, ShardLog]) -> Int64:
-        """Losses as rows of a table: shard, time, first, records, cause, bytes, arrival of the first."""
+    def _with_heads(self, losses: NDArray[np.void], logs: Mapping[int, ShardLog]) -> Int64:
+        """Losses as rows of a table: line, time, first, records, cause, bytes, arrival of the first."""
         columns = [np.ascontiguousarray(losses[name]) for name in ("shard", "time_us", "first", "records", "cause")]
+        columns[0] = line = line_of(columns[0], np.ascontiguousarray(losses["lane"]), self.lines)
         size, head = np.zeros(losses.size, np.int64), np.zeros(losses.size, np.int64)
-        shard, _, first, records, _ = columns
-        for number in np.unique(shard).tolist():
-            mine = shard == number
+        _, _, first, records, _ = columns
+        for number in np.unique(line).tolist():
+            mine = line == number
             log = logs[number]
             size[mine] = log.amounts("data_bytes", first[mine], first[mine] + records[mine])
             head[mine] = log.arrivals_us(first[mine])
@@ -220,9 +243,9 @@ class Recorder:
 
     def _work_off(self) -> None:
         """Work on everything that was gathered."""
-        held, self._held = self._held, _Held(self.shards)
+        held, self._held = self._held, _Held(self.shards * self.lines)
         rows = np.concatenate(held.invocations) if held.invocations else np.zeros(0, INVOCATION)
-        table = columns_of(rows)
+        table = columns_of(rows, self.lines)
         self.runs.add(
             table,
             _joined(held.started, ("log_events",), ("lag_us",)),
@@ -244,19 +267,19 @@ class Recorder:
         for cause, count in self.lost.items():
             mine = losses[4] == cause
             if mine.any():
-                count.add(losses[0][mine], losses[3][mine], losses[1][mine])
+                count.add(shard_of(losses[0][mine], self.lines), losses[3][mine], losses[1][mine])
 
     def _order(self, table: Columns, losses: Int64, arrivals: list[list[Stretches]]) -> None:
         """Arrivals, removals from the backlog, ends of stays and invocations for the timeline."""
         first_try = table["tries"] == 0
-        shard, first, records = (table[name][first_try] for name in ("shard", "first", "records"))
+        line, first, records = (table[name][first_try] for name in ("line", "first", "records"))
         taken = np.stack(
             [
-                shard, table["start_us"][first_try], np.full(shard.size, TAKE), first, records,
+                line, table["start_us"][first_try], np.full(line.size, TAKE), first, records,
                 table["bytes"][first_try], table["first_arrival_us"][first_try],
             ]
         )  # fmt: skip
-        waiting = self._waited(losses, shard, first, records)
+        waiting = self._waited(losses, line, first, records)
         lost = losses[:, waiting]
         removals = np.stack([lost[0], lost[1], np.full(lost.shape[1], LOSE), lost[2], lost[3], lost[5], lost[6]])
         removals = self._contiguous(np.concatenate([taken, removals, self._beyond_gap], axis=1))
@@ -272,82 +295,74 @@ class Recorder:
         )
         runs = np.stack([table["start_us"], table["end_us"]])
         self.timeline.add(arrivals, removals, settles, runs)
-        if shard.size:
-            np.maximum.at(self._known, shard, first + records)
-        self._note_retries(table, losses)
+        if line.size:
+            np.maximum.at(self._known, line, first + records)
+        np.add.at(self._unsettled, line, records)
+        np.subtract.at(self._unsettled, table["line"], table["done"])
+        np.subtract.at(self._unsettled, losses[0][~waiting], losses[3][~waiting])
 
     def _contiguous(self, removals: Int64) -> Int64:
         """The removals that follow one another without a gap; a gap is a batch that is still under way.
 
-        What was lost behind it waits for it, so that each shard gives up its records in their order.
+        What was lost behind it waits for it, so that each line gives up its records in their order.
         """
-        removals = removals[:, np.lexsort((removals[FIRST], removals[SHARD]))]
-        shard, first = removals[SHARD], removals[FIRST]
-        expected = self._pointer[shard]
-        same = np.concatenate(([False], shard[1:] == shard[:-1]))
+        removals = removals[:, np.lexsort((removals[FIRST], removals[LINE]))]
+        line, first = removals[LINE], removals[FIRST]
+        expected = self._pointer[line]
+        same = np.concatenate(([False], line[1:] == line[:-1]))
         expected[1:][same[1:]] = (first + removals[RECORDS])[:-1][same[1:]]
         gaps = np.cumsum(first != expected)
-        begins = np.maximum.accumulate(np.where(same, 0, np.arange(shard.size)))
-        before = np.where(begins > 0, gaps[begins - 1], 0) if shard.size else gaps
+        begins = np.maximum.accumulate(np.where(same, 0, np.arange(line.size)))
+        before = np.where(begins > 0, gaps[begins - 1], 0) if line.size else gaps
         beyond = gaps > before
         self._beyond_gap = removals[:, beyond]
         removals = removals[:, ~beyond]
         self._in_order(removals)
-        np.maximum.at(self._pointer, removals[SHARD], removals[FIRST] + removals[RECORDS])
+        np.maximum.at(self._pointer, removals[LINE], removals[FIRST] + removals[RECORDS])
         return removals
 
     def _in_order(self, removals: Int64) -> None:
-        """No record leaves a shard's line before the one in front of it.
+        """No record leaves a line before the one in front of it.
 
         One that expires behind a batch that waits for concurrency may be told with an earlier instant.
         """
-        shard, time_us = removals[SHARD], removals[TIME]
-        time_us = np.maximum(time_us, self._left_us[shard])
-        latest = np.maximum.accumulate((shard << TIME_BITS) + time_us)
+        line, time_us = removals[LINE], removals[TIME]
+        time_us = np.maximum(time_us, self._left_us[line])
+        latest = np.maximum.accumulate((line << TIME_BITS) + time_us)
         removals[TIME] = latest & ((1 << TIME_BITS) - 1)
-        np.maximum.at(self._left_us, shard, removals[TIME])
+        np.maximum.at(self._left_us, line, removals[TIME])
 
-    def _waited(self, losses: Int64, shard: Int64, first: Int64, records: Int64) -> NDArray[np.bool_]:
+    def _waited(self, losses: Int64, line: Int64, first: Int64, records: Int64) -> NDArray[np.bool_]:
         """Which losses were waiting: those in no batch, known before or now."""
-        number = (losses[0] << SHARD_BITS) + losses[2]
+        number = (losses[0] << LINE_BITS) + losses[2]
         waiting = losses[2] >= self._known[losses[0]]
-        key = np.sort((shard << SHARD_BITS) + first)
+        key = np.sort((line << LINE_BITS) + first)
         if key.size:
-            ends = np.sort((shard << SHARD_BITS) + first + records)
+            ends = np.sort((line << LINE_BITS) + first + records)
             batch = np.searchsorted(key, number, "right") - 1
             waiting &= (batch < 0) | (number >= ends[np.maximum(batch, 0)])
         return np.asarray(waiting, np.bool_)
-
-    def _note_retries(self, table: Columns, losses: Int64) -> None:
-        """Which shards hold a batch that has failed and is neither processed nor lost."""
-        shard = table["shard"]
-        if shard.size:
-            last = np.flatnonzero(np.concatenate((shard[1:] != shard[:-1], [True])))
-            settled = table["first"][last] + table["done"][last]
-            self._retrying[shard[last]] = settled < self._known[shard[last]]
-        for number in np.flatnonzero(self._retrying).tolist():
-            mine = losses[0] == number
-            if mine.any() and int((losses[2][mine] + losses[3][mine]).max()) >= self._known[number]:
-                self._retrying[number] = False
 
     def _frontier_us(self) -> int:
         """Instant before which no invocation that is still to come can have started."""
         earliest = self.end_us
         waiting = self._seen - self._pointer
         last_us = self.runs.last_end_us
-        for shard in np.flatnonzero((waiting > 0) | self._retrying).tolist():
-            at_us = max(int(last_us[shard]), 0)
-            if waiting[shard] > 0:
-                head_us = self._head_us(shard, int(self._pointer[shard]))
-                if not self._retrying[shard]:
+        if self.lanes > self.lines:
+            last_us = last_us.reshape(self.shards, -1).min(axis=1)
+        for line in np.flatnonzero((waiting > 0) | (self._unsettled > 0)).tolist():
+            at_us = max(int(last_us[line]), 0)
+            if waiting[line] > 0:
+                head_us = self._head_us(line, int(self._pointer[line]))
+                if not self._unsettled[line]:
                     at_us = max(at_us, head_us)
                 if self.retention_us is not None:
                     at_us = min(at_us, head_us + self.retention_us)
             earliest = min(earliest, at_us)
         return earliest
 
-    def _head_us(self, shard: int, number: int) -> int:
-        return self.logs[shard].arrival_us(number)
+    def _head_us(self, line: int, number: int) -> int:
+        return self.logs[line].arrival_us(number)
 
     # -- the end
 
@@ -355,13 +370,13 @@ class Recorder:
         """Invocations under way at the end: they run, and the first tries among them have taken their records."""
         if not final.under_way.size:
             return
-        table = columns_of(final.under_way)
+        table = columns_of(final.under_way, self.lines)
         table["end_us"][:] = NEVER_US
         first_try = table["tries"] == 0
-        columns = (table[name][first_try].tolist() for name in ("shard", "first", "records"))
+        columns = (table[name][first_try].tolist() for name in ("line", "first", "records"))
         started = [
-            _with_events(shard, self.logs[shard].pieces(first, first + records))
-            for shard, first, records in zip(*columns, strict=True)
+            _with_events(line, self.logs[line].pieces(first, first + records))
+            for line, first, records in zip(*columns, strict=True)
         ]
         self._order(table, np.zeros((7, 0), np.int64), [])
         self.runs.under_way(table, _joined([started], ("log_events",), ("lag_us",)), final.end_us)
@@ -371,14 +386,15 @@ class Recorder:
         accepted, processed = self.writes.accepted.by_shard, self.runs.counts["processed_records"].by_shard
         lost = sum((count.by_shard for count in self.lost.values()), np.zeros(self.shards, np.int64))
         for shard in range(self.shards):
+            lines = range(shard * self.lines, (shard + 1) * self.lines)
             books = {
                 "accepted": int(accepted[shard]),
-                "stored": int(self._seen[shard]),
-                "stored by the engine's account": final.accepted.get(shard, 0),
+                "stored": int(self._seen[lines].sum()),
+                "stored by the engine's account": sum(final.accepted.get(line, 0) for line in lines),
                 "processed": int(processed[shard]),
                 "lost": int(lost[shard]),
-                "waiting": final.waiting.get(shard, 0),
-                "in flight": final.in_flight.get(shard, 0),
+                "waiting": sum(final.waiting.get(line, 0) for line in lines),
+                "in flight": sum(final.in_flight.get(line, 0) for line in lines),
             }
             somewhere = books["processed"] + books["lost"] + books["waiting"] + books["in flight"]
             if len({books["accepted"], books["stored"], books["stored by the engine's account"], somewhere}) > 1:
@@ -397,44 +413,50 @@ class Recorder:
 
     def _keep_rest(self, final: Final) -> None:
         assert self.kept_records is not None
-        for shard, waiting in final.waiting.items():
-            log = self.logs[shard]
-            end = final.accepted[shard]
-            taken = final.taken[shard]
-            held = final.in_flight.get(shard, 0)
+        for line, waiting in final.waiting.items():
+            log = self.logs[line]
+            end = final.accepted[line]
+            taken = final.taken[line]
+            held = final.in_flight.get(line, 0)
             if held:
-                self.kept_records.rest(shard, log, taken - held, taken, "in_flight")
+                self.kept_records.rest(line, log, taken - held, taken, "in_flight")
             if waiting:
-                self.kept_records.rest(shard, log, end - waiting, end, "waiting")
+                self.kept_records.rest(line, log, end - waiting, end, "waiting")
 
 
 class _Held:
     """What was gathered of some windows."""
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self, lines: int) -> None:
         self.rows = 0
         self.invocations: list[NDArray[np.void]] = []
         self.losses: list[Int64] = []
         self.throttles: list[NDArray[np.void]] = []
-        self.arrivals: list[list[Stretches]] = [[] for _ in range(shards)]
-        self.started: list[list[Stretches]] = [[] for _ in range(shards)]
-        self.done_apart: list[list[Stretches]] = [[] for _ in range(shards)]
+        self.arrivals: list[list[Stretches]] = []
+        self.started: list[list[Stretches]] = []
+        self.done_apart: list[list[Stretches]] = []
+        self.grow(lines)
+
+    def grow(self, lines: int) -> None:
+        """Have room for so many lines."""
+        for lists in (self.arrivals, self.started, self.done_apart):
+            lists += [[] for _ in range(lines - len(lists))]
 
 
-def _stretches(shard: int, pieces: Pieces, totals: dict[str, Int64], values: dict[str, Int64]) -> Stretches:
+def _stretches(line: int, pieces: Pieces, totals: dict[str, Int64], values: dict[str, Int64]) -> Stretches:
     single = bool((pieces.count == 1).all())
     return Stretches(
-        np.full(pieces.count.size, shard), pieces.first, pieces.count, pieces.time_us, pieces.step_numerator,
+        np.full(pieces.count.size, line), pieces.first, pieces.count, pieces.time_us, pieces.step_numerator,
         pieces.step_offset, pieces.step_denominator, totals, values,
         single,
     )  # fmt: skip
 
 
-def _with_events(shard: int, pieces: Pieces) -> Stretches:
-    return _stretches(shard, pieces, {"log_events": pieces.log_events}, {"lag_us": pieces.lag_us})
+def _with_events(line: int, pieces: Pieces) -> Stretches:
+    return _stretches(line, pieces, {"log_events": pieces.log_events}, {"lag_us": pieces.lag_us})
 
 
 def _joined(parts: list[list[Stretches]], totals: tuple[str, ...], values: tuple[str, ...]) -> Stretches:
-    """All parts, shard by shard."""
-    every = [part for of_shard in parts for part in of_shard]
+    """All parts, line by line."""
+    every = [part for of_line in parts for part in of_line]
     return Stretches.concatenate(every) if every else Stretches.empty(totals, values)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kinsim.engine.tables import INVOCATION, Outcome
+from kinsim.engine.tables import INVOCATION, Outcome, line_of, shard_of
+from kinsim.measure.cells import grown
 from kinsim.measure.minutes import Count, Grouped, MinuteStat
 from kinsim.measure.samples import Floats, Groups, Samples, Spread, share_of
-from kinsim.measure.stretches import MINUTE_US, SHARD_BITS, Int64, Stretches, exact_dot, per_batch
+from kinsim.measure.stretches import LINE_BITS, MINUTE_US, Int64, Stretches, exact_dot, per_batch
 
 Columns = Mapping[str, Int64]
 
@@ -24,14 +25,18 @@ PER_INVOCATION = ("batch_records", "duration_s", "billed_s", "iterator_age_s", "
 PER_RECORD = ("queue_wait_s", "sojourn_s", "end_to_end_latency_s")
 
 
-def columns_of(rows: NDArray[np.void]) -> dict[str, Int64]:
-    """The table INVOCATION as contiguous columns, by shard and then in order of the ends."""
+def columns_of(rows: NDArray[np.void], lines: int = 1) -> dict[str, Int64]:
+    """The table INVOCATION as contiguous columns, by line and then in order of the ends.
+
+    *lines* of each shard; column ``line`` numbers them over all shards.
+    """
     names = INVOCATION.names or ()
     table = np.ascontiguousarray(np.ascontiguousarray(rows).view(np.int64).reshape(-1, len(names)).T)
-    shard = table[names.index("shard")]
-    if (shard[1:] < shard[:-1]).any():
-        table = np.ascontiguousarray(table[:, np.argsort(shard, kind="stable")])
-    return dict(zip(names, table, strict=True))
+    line = line_of(table[names.index("shard")], table[names.index("lane")], lines)
+    if (line[1:] < line[:-1]).any():
+        order = np.argsort(line, kind="stable")
+        table, line = np.ascontiguousarray(table[:, order]), line[order]
+    return {**dict(zip(names, table, strict=True)), "line": line}
 
 
 def done_apart(table: Columns) -> NDArray[np.bool_]:
@@ -66,20 +71,38 @@ class RunSide:
         age_at: str,
         billing: Billing,
         groups: Iterable[tuple[str, int, tuple[float, ...]]],
+        lanes: int = 1,
+        lines: int = 1,
     ) -> None:
-        """*groups*: metric, period in microseconds and percentiles that are wanted of each period."""
+        """*lanes* and *lines* of each shard.
+
+        *groups*: metric, period in microseconds and percentiles that are wanted of each period.
+        """
         self.shards, self.warm_up_us = shards, warm_up_us
+        self.lanes, self.lines = lanes, lines
         self.batch_size, self.age_at, self.billing = batch_size, AGE_AT[age_at], billing
         self.counts = {name: Count(shards, minutes, warm_up_us) for name in COUNTS}
         self.samples = {name: Samples(shards) for name in PER_INVOCATION + PER_RECORD}
         self.minutes = {name: MinuteStat(minutes) for name in PER_INVOCATION + PER_RECORD}
         self.groups = {(name, period): Grouped(period, wanted) for name, period, wanted in groups}
         self.busy_us = np.zeros(shards)
-        self.last_end_us = np.full(shards, -1, np.int64)
+        self.last_end_us = np.full(shards * lanes, -1, np.int64)
+        """Of each lane, those of a shard together."""
         self.billed_us = 0
         self.shard_period_us = shard_period_us
         self.shard_age = np.full((shards, max(1, minutes * MINUTE_US // shard_period_us)), -1.0, np.float32)
         self._one_event_each = True
+
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards."""
+        self.shards = shards
+        for count in self.counts.values():
+            count.grow(shards)
+        for samples in self.samples.values():
+            samples.grow(shards)
+        self.busy_us = grown(self.busy_us, shards)
+        self.last_end_us = grown(self.last_end_us, shards * self.lanes, -1)
+        self.shard_age = grown(self.shard_age, shards, -1.0)
 
     def add(self, table: Columns, started: Stretches, apart: Stretches) -> None:
         """Take in invocations that ended, the records of the first tries among them, and the records that later
@@ -126,7 +149,7 @@ class RunSide:
         self.counts["processed_records"].add(shard[done], table["done"][done], table["end_us"][done])
         busy = table["end_us"] - start_us
         self.busy_us += np.bincount(shard, busy, self.shards)
-        np.maximum.at(self.last_end_us, shard, table["end_us"])
+        np.maximum.at(self.last_end_us, shard * self.lanes + table["lane"], table["end_us"])
 
     def _invocations(self, table: Columns) -> None:
         shard, start_us, duration_us = table["shard"], table["start_us"], table["duration_us"]
@@ -167,7 +190,7 @@ class RunSide:
 
     def _records(self, table: Columns, rows: Stretches, *, waits: bool) -> None:
         """Waits of the records in first tries (*waits*) and sojourns of those done at once; else sojourns alone."""
-        key = (table["shard"] << SHARD_BITS) + table["first"]
+        key = (table["line"] << LINE_BITS) + table["first"]
         if (key[1:] < key[:-1]).any():
             order = np.argsort(key, kind="stable")
             table = {name: column[order] for name, column in table.items()}
@@ -178,7 +201,7 @@ class RunSide:
         parts, batch = self._warm(parts, batch)
         if not len(parts):
             return
-        sums = BatchSums.of(parts, batch)
+        sums = self._sums(parts, batch)
         if waits:
             self._sample("queue_wait_s", table["start_us"], parts, batch, sums, parts.count)
         done = table["done"][batch] == table["records"][batch]
@@ -186,7 +209,7 @@ class RunSide:
             return
         if not done.all():
             parts, batch = parts.take(done), batch[done]
-            sums = BatchSums.of(parts, batch)
+            sums = self._sums(parts, batch)
         events, lag = parts.totals["log_events"], parts.values["lag_us"]
         if self._one_event_each and (lag.any() or not np.array_equal(events, parts.count)):
             self._one_event_each = False
@@ -196,7 +219,12 @@ class RunSide:
         if not self._one_event_each:
             own = parts.take(slice(None))
             own.time_us = parts.time_us - lag
-            self._sample("end_to_end_latency_s", table["end_us"], own, batch, BatchSums.of(own, batch, events), events)
+            self._sample("end_to_end_latency_s", table["end_us"], own, batch, self._sums(own, batch, events), events)
+
+    def _sums(self, parts: Stretches, batch: NDArray[np.intp], weight: Int64 | None = None) -> BatchSums:
+        sums = BatchSums.of(parts, batch, weight)
+        sums.shard = shard_of(sums.shard, self.lines)
+        return sums
 
     def _warm(self, parts: Stretches, batch: NDArray[np.intp]) -> tuple[Stretches, NDArray[np.intp]]:
         """Only the records that arrived after the warm-up."""
@@ -214,11 +242,12 @@ class RunSide:
         at = at_us[sums.batch]
         groups = sums.groups(at)
         values = at_us[batch] - parts.time_us
+        shard = shard_of(parts.line, self.lines)
         if parts.single:
-            spread = Spread(parts.shard, values, weight, values)
+            spread = Spread(shard, values, weight, values)
         else:
             spread = Spread(
-                parts.shard, values, weight, values, parts.count, parts.numerator, parts.offset, parts.denominator
+                shard, values, weight, values, parts.count, parts.numerator, parts.offset, parts.denominator
             )
         self.samples[name].add(spread, groups)
         some = sums.weight > 0
@@ -234,6 +263,7 @@ class BatchSums:
 
     batch: NDArray[np.intp]
     shard: Int64
+    """The batch's line, until it is told which shard that is."""
     weight: Int64
     origin_us: Int64
     mean_us: Floats
@@ -267,7 +297,7 @@ class BatchSums:
         low, high = (first, last) if weight is None else (np.minimum(first, last), last)
         return BatchSums(
             batch=batch[starts],
-            shard=parts.shard[starts],
+            shard=parts.line[starts],
             weight=weights,
             origin_us=origin,
             mean_us=mean,
@@ -289,7 +319,7 @@ class BatchSums:
         deviation *= deviation
         return BatchSums(
             batch=batch[starts],
-            shard=parts.shard[starts],
+            shard=parts.line[starts],
             weight=lengths,
             origin_us=first,
             mean_us=mean,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kinsim.measure.cells import grown
 from kinsim.measure.histogram import DOUBLINGS, LogHistogram
 from kinsim.measure.stretches import Int64, exact_dot, floor_sum
 
@@ -76,6 +77,16 @@ class Samples:
         self._shard_histogram: LogHistogram | None = None
         self._sorted: tuple[NDArray[Any], Int64, Int64] | None = None
         self._grouped: tuple[NDArray[np.intp], Int64, Int64] | None = None
+
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards; there were two or more before."""
+        self.shards = shards
+        self.by_shard.grow(shards)
+        self._grouped = None
+        if self._shard_histogram is not None:
+            self._shard_histogram.grow(shards)
+        elif self._histogram is not None:
+            self._histogram.grow(shards)
 
     @property
     def exact(self) -> bool:
@@ -232,6 +243,13 @@ class Moments:
         self.count, self.mean, self.squares = np.zeros(self.rows), np.zeros(self.rows), np.zeros(self.rows)
         self.low, self.high = np.full(self.rows, np.inf), np.full(self.rows, -np.inf)
         self.high_at = np.full(self.rows, np.inf)
+
+    def grow(self, rows: int) -> None:
+        """Have so many rows."""
+        self.rows = rows
+        self.count, self.mean, self.squares = (grown(each, rows) for each in (self.count, self.mean, self.squares))
+        self.low, self.high_at = grown(self.low, rows, np.inf), grown(self.high_at, rows, np.inf)
+        self.high = grown(self.high, rows, -np.inf)
 
     def add(self, groups: Groups) -> None:
         """Take in groups of samples; one row takes them all, several by shard."""

@@ -12,19 +12,19 @@ Int64 = NDArray[np.int64]
 
 MINUTE_US = 60_000_000
 
-SHARD_BITS = 44
-"""Record numbers of one shard stay below 2**44, so that shard and number fit one key."""
+LINE_BITS = 44
+"""Record numbers of one line stay below 2**44, so that line and number fit one key."""
 
 
 @dataclass(slots=True)
 class Stretches:
-    """Rows of *count* records each, on any shard, by shard and then in order of arrival.
+    """Rows of *count* records each, on any line, by line and then in order of arrival.
 
-    Record i of a row (from 0) has the number ``first + i`` on its shard and arrives at
+    Record i of a row (from 0) has the number ``first + i`` on its line and arrives at
     ``time_us + (i * numerator + offset) // denominator``.
     """
 
-    shard: Int64
+    line: Int64
     first: Int64
     count: Int64
     time_us: Int64
@@ -95,7 +95,7 @@ class Stretches:
         moved = skipped * self.numerator + self.offset
         whole = self.count
         return Stretches(
-            shard=self.shard,
+            line=self.line,
             first=self.first + skipped,
             count=count,
             time_us=self.time_us + moved // self.denominator,
@@ -141,14 +141,14 @@ class Stretches:
         single = all(p.single for p in parts)
         totals = {k: np.concatenate([p.totals[k] for p in parts]) for k in parts[0].totals}
         values = {k: np.concatenate([p.values[k] for p in parts]) for k in parts[0].values}
-        names = ("shard", "first", "time_us") if single else _COLUMNS
+        names = ("line", "first", "time_us") if single else _COLUMNS
         columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
         if single:
             columns |= _one_each(columns["time_us"].size)
         return _stretches((columns[name] for name in _COLUMNS), totals, values, single)
 
 
-_COLUMNS = ("shard", "first", "count", "time_us", "numerator", "offset", "denominator")
+_COLUMNS = ("line", "first", "count", "time_us", "numerator", "offset", "denominator")
 
 
 def _one_each(size: int) -> dict[str, Int64]:
@@ -160,8 +160,8 @@ def _one_each(size: int) -> dict[str, Int64]:
 def _stretches(
     columns: Iterable[Int64], totals: dict[str, Int64], values: dict[str, Int64], single: bool = False
 ) -> Stretches:
-    shard, first, count, time_us, numerator, offset, denominator = columns
-    return Stretches(shard, first, count, time_us, numerator, offset, denominator, totals, values, single)
+    line, first, count, time_us, numerator, offset, denominator = columns
+    return Stretches(line, first, count, time_us, numerator, offset, denominator, totals, values, single)
 
 
 def floor_sum(n: Int64, m: Int64, a: Int64, b: Int64) -> Int64:
@@ -207,16 +207,16 @@ def per_batch(rows: Stretches, key: Int64, end: Int64) -> tuple[Stretches, NDArr
     """*rows* cut where batches begin and end, and the batch of each part; what is in no batch is left out.
 
     *key* and *end* are the batches' first record and the one after their last, as
-    ``(shard << SHARD_BITS) + number``; both *rows* and batches ascend.
+    ``(line << LINE_BITS) + number``; both *rows* and batches ascend.
     """
     if not len(rows) or not key.size:
         return rows.take(slice(0, 0)), np.zeros(0, np.intp)
     records = end - key
     if rows.single and int(records.sum()) == len(rows):
         starts = np.cumsum(records) - records
-        if np.array_equal((rows.shard[starts] << SHARD_BITS) + rows.first[starts], key):
+        if np.array_equal((rows.line[starts] << LINE_BITS) + rows.first[starts], key):
             return rows, np.repeat(np.arange(key.size), records)
-    row_key = (rows.shard << SHARD_BITS) + rows.first
+    row_key = (rows.line << LINE_BITS) + rows.first
     if rows.single or int(rows.count.max()) == 1:
         batch = np.searchsorted(key, row_key, "right") - 1
         inside = (batch >= 0) & (row_key < end[batch])

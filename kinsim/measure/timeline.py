@@ -12,6 +12,7 @@ import numpy as np
 
 from kinsim.errors import InternalError
 from kinsim.measure.ages import Teeth
+from kinsim.measure.cells import grown
 from kinsim.measure.climb import Ups
 from kinsim.measure.concurrency import Concurrency
 from kinsim.measure.levels import Downs, Level, MinuteLevels
@@ -20,18 +21,25 @@ from kinsim.measure.per_shard import PerShard, by_group
 from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Statistics
 from kinsim.measure.stretches import MINUTE_US, Int64, Stretches
 
-SHARD, TIME, KIND, FIRST, RECORDS, BYTES, HEAD = range(7)
+LINE, TIME, KIND, FIRST, RECORDS, BYTES, HEAD = range(7)
 """Rows of a table of removals: HEAD is the arrival of the first record removed."""
+
+BY_LINE = (
+    "arrived", "removed", "last_arrival_us", "last_removal_us", "_arrived_bytes", "_removed_bytes", "_span_arrivals",
+)  # fmt: skip
 
 NEVER_US = 1 << 60
 """End of an invocation that is under way when the run ends."""
 
 
 class Timeline:
-    """States of the stream and its shards over time."""
+    """States of the stream and its shards over time, from what happens on their lines."""
 
-    def __init__(self, shards: int, warm_up_us: int, minutes: int, age_limit_us: int, shard_period_us: int) -> None:
-        self.shards = shards
+    def __init__(
+        self, shards: int, lines: int, warm_up_us: int, minutes: int, age_limit_us: int, shard_period_us: int
+    ) -> None:
+        """*lines* of each shard: records in an order of their own."""
+        self.shards, self.lines_each, self.lines = shards, lines, shards * lines
         self.warm_up_us = warm_up_us
         self.now_us = 0
         self.horizon_us = NEVER_US
@@ -42,23 +50,34 @@ class Timeline:
         self.own_bytes: Level | None = None
         self.in_system = Level(warm_up_us, minutes)
         self.concurrency = Concurrency(warm_up_us, minutes)
-        self.age = Age(shards, warm_up_us, minutes, age_limit_us, shard_period_us)
+        self.age = Age(shards, lines, warm_up_us, minutes, age_limit_us, shard_period_us)
         self.shard_backlog = PerShard.zeros(shards)
         self.shard_backlog_bytes: PerShard | None = None
-        self.arrived = np.zeros(shards, np.int64)
-        self.removed = np.zeros(shards, np.int64)
-        self.last_arrival_us = np.zeros(shards, np.int64)
-        self.last_removal_us = np.zeros(shards, np.int64)
-        self._arrived_bytes = np.zeros(shards, np.int64)
-        self._removed_bytes = np.zeros(shards, np.int64)
-        self._span_arrivals = np.zeros(shards, np.int64)
-        self._arrivals: list[list[Stretches]] = [[] for _ in range(shards)]
+        self.arrived = np.zeros(self.lines, np.int64)
+        self.removed = np.zeros(self.lines, np.int64)
+        self.last_arrival_us = np.zeros(self.lines, np.int64)
+        self.last_removal_us = np.zeros(self.lines, np.int64)
+        self._arrived_bytes = np.zeros(self.lines, np.int64)
+        self._removed_bytes = np.zeros(self.lines, np.int64)
+        self._span_arrivals = np.zeros(self.lines, np.int64)
+        self._arrivals: list[list[Stretches]] = [[] for _ in range(self.lines)]
         self._removals: list[Int64] = []
         self._settles: list[Int64] = []
         self._runs: list[Int64] = []
 
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards."""
+        self.shards, self.lines = shards, shards * self.lines_each
+        self.age.grow(shards)
+        self.shard_backlog.grow(shards)
+        if self.shard_backlog_bytes is not None:
+            self.shard_backlog_bytes.grow(shards)
+        for name in BY_LINE:
+            setattr(self, name, grown(getattr(self, name), self.lines))
+        self._arrivals += [[] for _ in range(self.lines - len(self._arrivals))]
+
     def add(self, arrivals: list[list[Stretches]], removals: Int64, settles: Int64, runs: Int64) -> None:
-        """Take note of arrivals by shard, removals from the backlog, ends of records' stay (time, kind, records) and
+        """Take note of arrivals by line, removals from the backlog, ends of records' stay (time, kind, records) and
         invocations (start, end)."""
         for part, row, pending in (
             (removals, TIME, self._removals),
@@ -73,20 +92,20 @@ class Timeline:
             held += fresh
 
     def advance(self, to_us: int, head_us: Callable[[int, int], int]) -> None:
-        """Make everything before *to_us* final; *head_us* gives the arrival of a shard's record that still waits."""
+        """Make everything before *to_us* final; *head_us* gives the arrival of a line's record that still waits."""
         start_us = self.now_us
         if to_us <= start_us:
             return
-        ups = Ups(self._ups_before(to_us), self.shards)
-        self._span_arrivals = np.bincount(ups.cell_shard, ups.cell_records, self.shards).astype(np.int64)
+        ups = Ups(self._ups_before(to_us), self.lines)
+        self._span_arrivals = np.bincount(ups.cell_line, ups.cell_records, self.lines).astype(np.int64)
         removals = self._before(self._removals, to_us, TIME, 7)
         settles = self._before(self._settles, to_us, 0, 3)
         since_us = (removals[TIME] - start_us) * 4 + removals[KIND]
-        removals = removals[:, by_group(removals[SHARD], since_us)]
+        removals = removals[:, by_group(removals[LINE], since_us)]
         latest_us = int(self.last_arrival_us.max())
         self._look_at_sizes(ups)
         self._by_shard(start_us, to_us, ups, removals)
-        by_time = np.argsort(removals[TIME] * 4 + removals[KIND], kind="stable") if self.shards > 1 else slice(None)
+        by_time = np.argsort(removals[TIME] * 4 + removals[KIND], kind="stable") if self.lines > 1 else slice(None)
         time_us, kind = removals[TIME][by_time], removals[KIND][by_time]
         self.backlog.advance(start_us, to_us, ups, Downs(time_us, kind, removals[RECORDS][by_time]), latest_us)
         if self.own_bytes is not None:
@@ -107,10 +126,10 @@ class Timeline:
         self.concurrency.finish(end_us, self.now_us)
         self.age.finish(end_us)
         extra_us = max(0, self.now_us - max(end_us, self.warm_up_us))
-        waiting = self.arrived - self.removed
-        size = self._arrived_bytes - self._removed_bytes
+        waiting = self._of_shards(self.arrived - self.removed)
+        size = self._of_shards(self._arrived_bytes - self._removed_bytes)
         shard = np.arange(self.shards)
-        at_us = np.maximum(self.last_arrival_us, self.warm_up_us)
+        at_us = np.maximum(self.last_arrival_us.reshape(self.shards, -1).max(axis=1), self.warm_up_us)
         for state, value in ((self.shard_backlog, waiting), (self.shard_backlog_bytes, size)):
             if state is None:
                 continue
@@ -149,9 +168,9 @@ class Timeline:
         return max((int(row[row < NEVER_US].max(initial=-1)) for row in rows), default=-1)
 
     def _ups_before(self, to_us: int) -> Stretches:
-        """The arrivals before *to_us*, by shard; the others go on waiting."""
+        """The arrivals before *to_us*, by line; the others go on waiting."""
         parts = []
-        for shard, pending in enumerate(self._arrivals):
+        for line, pending in enumerate(self._arrivals):
             if not pending:
                 continue
             rows = Stretches.concatenate(pending)
@@ -162,7 +181,7 @@ class Timeline:
                 head, tail = under_way.split(under_way.arrived_by(to_us - 1))
                 early, late = Stretches.concatenate([early.take(slice(-1)), head]), [tail, *late]
             parts.append(early)
-            self._arrivals[shard] = [rest for rest in late if len(rest)]
+            self._arrivals[line] = [rest for rest in late if len(rest)]
         return Stretches.concatenate(parts) if parts else Stretches.empty(totals=("bytes",))
 
     @staticmethod
@@ -193,20 +212,42 @@ class Timeline:
         state = self.shard_backlog_bytes or self.shard_backlog.scaled(self.bytes_each or 0)
         return state.statistics(shard, span_us, 1.0)
 
+    def _of_shards(self, amounts: Int64) -> Int64:
+        """Sums of each shard's lines."""
+        return amounts if self.lines_each == 1 else amounts.reshape(self.shards, -1).sum(axis=1)
+
+    def _in_shards(self, ups: Ups, removals: Int64) -> tuple[Ups, Int64]:
+        """Arrivals and removals numbered shard by shard, as if each were one line of records that leave as they go."""
+        if self.lines_each == 1:
+            return ups, removals
+        rows = ups.rows.take(slice(None))
+        rows.line = rows.line // self.lines_each
+        rows = rows.take(np.lexsort((rows.time_us, rows.line)))
+        rows.first = self._of_shards(self.arrived)[rows.line] + _cumulative_by(rows.line, rows.count)
+        shard = removals[LINE] // self.lines_each
+        removals = removals[:, np.lexsort((removals[TIME] * 4 + removals[KIND], shard))]
+        removals[LINE] //= self.lines_each
+        removals[FIRST] = self._of_shards(self.removed)[removals[LINE]] + _cumulative_by(
+            removals[LINE], removals[RECORDS]
+        )
+        return Ups(rows, self.shards), removals
+
     def _by_shard(self, start_us: int, to_us: int, ups: Ups, removals: Int64) -> None:
         """Backlog of each shard: what had arrived by each removal, less what had been taken before."""
         if self.shards == 1:
             return
-        shard, time_us = removals[SHARD], removals[TIME]
+        ups, removals = self._in_shards(ups, removals)
+        shard, time_us = removals[LINE], removals[TIME]
         rows = ups.rows
         bits = int(to_us - start_us + 1).bit_length()
-        arrived_key = (rows.shard << bits) + (rows.time_us - start_us)
+        arrived_key = (rows.line << bits) + (rows.time_us - start_us)
         row = np.searchsorted(arrived_key, (shard << bits) + (time_us - start_us), "right") - 1
         own = row >= 0
-        own[own] = rows.shard[row[own]] == shard[own]
+        own[own] = rows.line[row[own]] == shard[own]
         here = rows.take(row[own])
         inside = here.arrived_by(time_us[own])
-        arrived, arrival_us = self.arrived[shard], self.last_arrival_us[shard]
+        arrived = self._of_shards(self.arrived)[shard]
+        arrival_us = self.last_arrival_us.reshape(self.shards, -1).max(axis=1)[shard]
         arrived[own] = here.first + inside
         arrival_us[own] = here.time_us + (np.maximum(inside - 1, 0) * here.numerator + here.offset) // here.denominator
         waiting = arrived - removals[FIRST]
@@ -220,10 +261,10 @@ class Timeline:
         at_us = np.maximum(arrival_us, self.warm_up_us)[counts]
         self.shard_backlog.peak(shard[counts], waiting[counts], at_us)
         if self.shard_backlog_bytes is not None:
-            size = self._arrived_bytes[shard]
-            before = _cumulative_by(rows.shard, ups.sizes)
+            size = self._of_shards(self._arrived_bytes)[shard]
+            before = _cumulative_by(rows.line, ups.sizes)
             size[own] += before[row[own]] + here.totals["bytes"] * inside // np.maximum(here.count, 1)
-            size -= self._removed_bytes[shard] + _cumulative_by(shard, removals[BYTES])
+            size -= self._of_shards(self._removed_bytes)[shard] + _cumulative_by(shard, removals[BYTES])
             self.shard_backlog_bytes.peak(shard[counts], size[counts], at_us)
         self._integrate_shards(start_us, to_us, ups, removals)
 
@@ -232,8 +273,8 @@ class Timeline:
         if to_us <= warm_us:
             return
         left = to_us - np.maximum(removals[TIME], warm_us)
-        waiting = self.arrived - self.removed
-        size = self._arrived_bytes - self._removed_bytes
+        waiting = self._of_shards(self.arrived - self.removed)
+        size = self._of_shards(self._arrived_bytes - self._removed_bytes)
         for state, level, in_bytes, gone in (
             (self.shard_backlog, waiting, False, removals[RECORDS]),
             (self.shard_backlog_bytes, size, True, removals[BYTES]),
@@ -242,13 +283,13 @@ class Timeline:
                 continue
             state.integral += level * float(to_us - warm_us)
             state.integral += self._areas(start_us, to_us, ups, in_bytes)
-            state.integral -= np.bincount(removals[SHARD], gone * left.astype(np.float64), self.shards)
+            state.integral -= np.bincount(removals[LINE], gone * left.astype(np.float64), self.shards)
 
     def _areas(self, start_us: int, to_us: int, ups: Ups, in_bytes: bool) -> Floats:
         """Of each shard: arrivals times their microseconds up to *to_us* that are after the warm-up."""
         if start_us >= self.warm_up_us:
             left = (to_us - ups.cell_minute * MINUTE_US) * ups.cell_amount(in_bytes) - ups.cell_late(in_bytes)
-            return np.asarray(np.bincount(ups.cell_shard, left, self.shards), np.float64)
+            return np.asarray(np.bincount(ups.cell_line, left, self.shards), np.float64)
         rows, amount = ups.rows, ups.amount(in_bytes)
         warm_us = max(start_us, self.warm_up_us)
         head = rows.arrived_by(warm_us) if start_us < warm_us else np.zeros(len(rows), np.int64)
@@ -256,23 +297,23 @@ class Timeline:
         since = (to_us - late_rows.time_us) - late_rows.offsets_sum() / np.maximum(late_rows.count, 1)
         early = amount * head // rows.count
         up = (amount - early) * since + early * float(to_us - warm_us)
-        return np.asarray(np.bincount(rows.shard, up, self.shards), np.float64)
+        return np.asarray(np.bincount(rows.line, up, self.shards), np.float64)
 
     def _advance_age(self, start_us: int, to_us: int, removals: Int64, head_us: Callable[[int, int], int]) -> None:
-        shard, time_us, head = removals[SHARD], removals[TIME], removals[HEAD]
-        before = self.last_removal_us[shard]
-        same = shard[1:] == shard[:-1]
+        line, time_us, head = removals[LINE], removals[TIME], removals[HEAD]
+        before = self.last_removal_us[line]
+        same = line[1:] == line[:-1]
         before[1:][same] = time_us[:-1][same]
-        teeth = Teeth(np.maximum(np.maximum(before, head), start_us), time_us, head, shard)
+        teeth = Teeth(np.maximum(np.maximum(before, head), start_us), time_us, head, line)
         self.age.advance(teeth, self._open_teeth(start_us, to_us, removals, head_us))
 
     def _open_teeth(self, start_us: int, to_us: int, removals: Int64, head_us: Callable[[int, int], int]) -> Teeth:
-        """The oldest record of each shard that goes on waiting at *to_us*."""
+        """The oldest record of each line that goes on waiting at *to_us*."""
         waiting = self.arrived - self.removed
         removed, last_us = self.removed.copy(), self.last_removal_us.copy()
-        np.add.at(removed, removals[SHARD], removals[RECORDS])
-        np.maximum.at(last_us, removals[SHARD], removals[TIME])
-        np.subtract.at(waiting, removals[SHARD], removals[RECORDS])
+        np.add.at(removed, removals[LINE], removals[RECORDS])
+        np.maximum.at(last_us, removals[LINE], removals[TIME])
+        np.subtract.at(waiting, removals[LINE], removals[RECORDS])
         waiting += self._span_arrivals
         rows = np.flatnonzero(waiting > 0)
         head = np.array([self._head(int(s), int(removed[s]), head_us) for s in rows], np.int64)
@@ -280,23 +321,23 @@ class Timeline:
         end = np.maximum(start, min(to_us, self.horizon_us))
         return Teeth(start, end, head, rows.astype(np.int64))
 
-    def _head(self, shard: int, number: int, head_us: Callable[[int, int], int]) -> int:
+    def _head(self, line: int, number: int, head_us: Callable[[int, int], int]) -> int:
         for table in self._removals:
-            at = np.flatnonzero((table[SHARD] == shard) & (table[FIRST] == number))
+            at = np.flatnonzero((table[LINE] == line) & (table[FIRST] == number))
             if at.size:
                 return int(table[HEAD][at[0]])
-        return head_us(shard, number)
+        return head_us(line, number)
 
     def _move_on(self, ups: Ups, removals: Int64) -> None:
-        np.add.at(self.arrived, ups.cell_shard, ups.cell_records)
-        np.add.at(self._arrived_bytes, ups.cell_shard, ups.cell_bytes)
+        np.add.at(self.arrived, ups.cell_line, ups.cell_records)
+        np.add.at(self._arrived_bytes, ups.cell_line, ups.cell_bytes)
         if len(ups):
             rows = ups.rows
-            ends = np.append(np.flatnonzero(rows.shard[1:] != rows.shard[:-1]), len(rows) - 1)
-            self.last_arrival_us[rows.shard[ends]] = rows.take(ends).last_us
-        np.add.at(self.removed, removals[SHARD], removals[RECORDS])
-        np.add.at(self._removed_bytes, removals[SHARD], removals[BYTES])
-        np.maximum.at(self.last_removal_us, removals[SHARD], removals[TIME])
+            ends = np.append(np.flatnonzero(rows.line[1:] != rows.line[:-1]), len(rows) - 1)
+            self.last_arrival_us[rows.line[ends]] = rows.take(ends).last_us
+        np.add.at(self.removed, removals[LINE], removals[RECORDS])
+        np.add.at(self._removed_bytes, removals[LINE], removals[BYTES])
+        np.maximum.at(self.last_removal_us, removals[LINE], removals[TIME])
 
 
 def _cumulative_by(group: Int64, values: Int64) -> Int64:

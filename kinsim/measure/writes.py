@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.tables import Writes
+from kinsim.measure.cells import grown
 from kinsim.measure.minutes import Count, MinuteStat
 from kinsim.measure.per_shard import PerShard
 from kinsim.measure.samples import NO_RANKS, Floats, Ranks, Statistics
@@ -55,6 +56,16 @@ class WriteSide:
         self._sizes: dict[int, list[float]] = {}
         self._second = 0
         self._carry = np.zeros((4, shards))
+
+    def grow(self, shards: int) -> None:
+        """Have room for so many shards."""
+        self.shards = shards
+        for count in (self.offered, self.accepted, self.rejected, self.retried, self.dropped):
+            count.grow(shards)
+        self.by_shard.grow(shards)
+        self._carry = np.concatenate([self._carry, np.zeros((4, shards - self._carry.shape[1]))], axis=1)
+        for name in ("shard_bytes", "shard_records", "shard_rejected", "shard_use"):
+            setattr(self, name, grown(getattr(self, name), shards))
 
     def window(self, until_us: int, writes: list[Writes], arrivals: dict[int, Stretches]) -> None:
         """Take in what was offered up to *until_us*, and the records that each shard stored of it."""

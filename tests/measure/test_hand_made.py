@@ -99,7 +99,7 @@ class Story:
             self.settled[shard] = first + records
 
     def lose(self, shard, first, records, time, cause=Loss.EXPIRED):
-        self.losses.append((shard, round(time * S), first, records, records, int(cause)))
+        self.losses.append((shard, 0, round(time * S), first, records, records, int(cause)))
         self.taken[shard] = max(self.taken[shard], first + records)
         self.settled[shard] = first + records
 
@@ -129,6 +129,40 @@ class Story:
             )
         )  # fmt: skip
         return self.recorder.result
+
+
+def reader_of_three(story):
+    """Records on shards 0 and 1, then on a third that may be there from the start or not."""
+    story.put(0, (1, 2), (5, 1))
+    story.put(1, (2, 1))
+    story.invoke(0, 0, 2, 2, 12, Outcome.ERROR)
+    story.invoke(1, 0, 1, 3, 4)
+    story.window(60)
+    story.logs.setdefault(2, ShardLog())
+    story.taken.setdefault(2, 0)
+    story.settled.setdefault(2, 0)
+    story.put(2, (61, 4), (62, 1), size=50)
+    story.invoke(0, 0, 2, 61, 70, attempt=1)
+    story.invoke(2, 0, 3, 63, 90)
+    story.lose(2, 3, 1, 95, Loss.DISCARDED)
+    story.window(120)
+    story.invoke(0, 2, 1, 130, 131)
+    story.invoke(2, 4, 1, 130, 140)
+    story.window(600)
+    return story.finish(600)
+
+
+@pytest.mark.parametrize("at_once", [1, 60_000])
+@pytest.mark.parametrize("budget", [3, 1_000_000])
+def test_a_shard_that_appears_during_a_run_counts_like_one_that_was_there(monkeypatch, at_once, budget):
+    monkeypatch.setattr("kinsim.measure.recorder.ROWS_AT_ONCE", at_once)
+    limits = {"write_limiter": "token_bucket"}
+    stories = [Story(scenario(stream={"shard_count": n} | limits), keep=("invocations", "records")) for n in (2, 3)]
+    for story in stories:
+        for samples in story.recorder.runs.samples.values():
+            samples.budget = budget
+    late, early = (reader_of_three(story) for story in stories)
+    assert late.digest() == early.digest()
 
 
 def values(result, metric, statistic, dimension=None):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinsim.measure.stretches import SHARD_BITS, Stretches, exact_dot, floor_sum, per_batch
+from kinsim.measure.stretches import LINE_BITS, Stretches, exact_dot, floor_sum, per_batch
 
 rows = st.lists(
     st.tuples(st.integers(1, 30), st.integers(0, 1000), st.integers(0, 50), st.integers(0, 20), st.integers(1, 9)),
@@ -61,7 +61,7 @@ def test_batches_cut_rows_where_they_begin_and_end(specification, data):
     first, end = np.array(cuts[:-1]), np.array(cuts[1:])
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=first.size, max_size=first.size)))
     first, end = first[keep], end[keep]  # records between kept batches belong to none
-    base = 3 << SHARD_BITS
+    base = 3 << LINE_BITS
     parts, batch = per_batch(them, base + first, base + end)
     expected = [(n, t, b) for n, t in each(them) for b in range(first.size) if first[b] <= n < end[b]]
     of = np.repeat(batch, parts.count)
