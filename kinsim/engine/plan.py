@@ -97,7 +97,8 @@ class Plan:
     retention_us: int
     trim_us: int
     put_to_get_us: int
-    read_limit_per_s: int
+    read_limits: tuple[int, int] | None
+    """Bytes and GetRecords calls a second that a shard gives to all its readers together."""
     batch_size: int
     payload_limit: int
     window_us: int
@@ -142,7 +143,6 @@ class Plan:
 def plan(scenario: Scenario) -> Plan:
     """The plain numbers of *scenario*."""
     stream, mapping, function, run = scenario.stream, scenario.event_source_mapping, scenario.function, scenario.run
-    read_limit = scenario.profile_data.constant("read_bytes_per_s") if stream.enforce_read_limits else OFF
     return Plan(
         duration_us=_us(run.duration_s),
         drained=run.until == "drained",
@@ -151,7 +151,7 @@ def plan(scenario: Scenario) -> Plan:
         retention_us=_us(stream.retention_period_s, NO_LIMIT),
         trim_us=_us(stream.trim_granularity_s),
         put_to_get_us=_us(stream.put_to_get_delay_s),
-        read_limit_per_s=int(read_limit),
+        read_limits=_read_limits(scenario) if stream.enforce_read_limits else None,
         batch_size=mapping.batch_size,
         payload_limit=NO_LIMIT if mapping.payload_limit_bytes is None else mapping.payload_limit_bytes,
         window_us=_us(mapping.maximum_batching_window_s),
@@ -183,6 +183,11 @@ def plan(scenario: Scenario) -> Plan:
         max_age_us=_us(function.environment.max_age_s, OFF),
         cold_starts=function.cold_start_s is not None,
     )
+
+
+def _read_limits(scenario: Scenario) -> tuple[int, int]:
+    constant = scenario.profile_data.constant
+    return int(constant("read_bytes_per_s")), int(constant("get_records_per_s"))
 
 
 def _us(seconds: float | None, absent: int = 0) -> int:

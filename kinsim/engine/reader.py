@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from kinsim.engine.plan import NO_LIMIT, OFF, Plan
+from kinsim.engine.plan import NO_LIMIT, Plan
+from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.tables import THROTTLED
 from kinsim.system.event_source_mapping import next_poll_us, poll_at_or_after, reads_ahead
-from kinsim.system.stream import (
-    GET_RECORDS_MAX_BYTES,
-    GET_RECORDS_MAX_RECORDS,
-    may_read,
-    read_level_after,
-    read_level_at,
-)
+from kinsim.system.stream import GET_RECORDS_MAX_BYTES, GET_RECORDS_MAX_RECORDS
 
 
 class Reader:
@@ -23,12 +18,11 @@ class Reader:
     """
 
     __slots__ = (
-        "_allowance",
-        "_allowance_us",
         "_behind",
         "_last_us",
         "_resume_us",
         "batch_limit",
+        "budget",
         "eager",
         "head",
         "log",
@@ -40,9 +34,12 @@ class Reader:
         "shard",
     )
 
-    def __init__(self, shard: int, plan: Plan, log: ShardLog, phase_us: int, polls: list[int]) -> None:
-        """*polls* is where rows of the table POLL go, one number after another."""
+    def __init__(
+        self, shard: int, plan: Plan, log: ShardLog, phase_us: int, polls: list[int], budget: ReadBudget | None
+    ) -> None:
+        """*polls* is where rows of the table POLL go, one number after another; without *budget* nothing is refused."""
         self.shard, self.plan, self.log, self.phase_us, self.polls = shard, plan, log, phase_us, polls
+        self.budget = budget
         self.head = self.read = 0
         self.batch_limit = plan.batch_size if plan.one_batch_per_poll else NO_LIMIT
         self.eager = plan.poll_interval_us == 0 or (plan.read_ahead_bytes == NO_LIMIT and not plan.one_batch_per_poll)
@@ -52,7 +49,6 @@ class Reader:
         self._last_us = phase_us - plan.poll_interval_us
         self._resume_us = 0
         self._behind = False
-        self._allowance = self._allowance_us = 0
 
     def catch_up(self, now_us: int, idle: bool) -> None:
         """Make up for all polls due by *now_us*; *idle*: nothing is in flight for this shard since the last call."""
@@ -132,21 +128,19 @@ class Reader:
         if not self._behind:
             self._empty_calls(at_us)
         self._last_us = at_us
-        if plan.read_limit_per_s != OFF:
-            self._allowance = read_level_at(self._allowance, self._allowance_us, at_us, plan.read_limit_per_s)
-            self._allowance_us = at_us
-            if not may_read(self._allowance, plan.read_limit_per_s):
-                self._behind = True
-                self.polls += (self.shard, at_us, 1, THROTTLED, 0, 0)
-                return
+        budget = self.budget
+        if budget is not None and not budget.admits(at_us):
+            self._behind = True
+            self.polls += (self.shard, at_us, 1, THROTTLED, 0, 0)
+            return
         visible = log.arrived_by(at_us - plan.put_to_get_us)
         stop = min(visible, self.read + min(GET_RECORDS_MAX_RECORDS, self.batch_limit))
         size = log.amount("data_bytes", self.read, stop)
         if size > GET_RECORDS_MAX_BYTES:
             stop = min(stop, max(self.read + 1, log.within("data_bytes", self.read, GET_RECORDS_MAX_BYTES)))
             size = log.amount("data_bytes", self.read, stop)
-        if plan.read_limit_per_s != OFF:
-            self._allowance = read_level_after(self._allowance, size, plan.read_limit_per_s)
+        if budget is not None:
+            budget.give(size)
         self.polls += (self.shard, at_us, 1, stop - self.read, size, at_us - log.arrival_us(stop - 1))
         self.read = stop
         self._behind = stop < visible
@@ -155,9 +149,11 @@ class Reader:
         """Calls after the last one and before *until_us* that found nothing."""
         interval_us = self.plan.poll_interval_us
         first_us = poll_at_or_after(max(self._last_us + 1, self._resume_us), self.phase_us, interval_us)
-        if first_us >= until_us:
-            return
-        calls = (until_us - 1 - first_us) // interval_us + 1
-        self.polls += (self.shard, first_us, calls, 0, 0, 0)
-        self._last_us = first_us + (calls - 1) * interval_us
-        self._behind = False
+        while first_us < until_us:
+            calls, answer = (until_us - 1 - first_us) // interval_us + 1, 0
+            if self.budget is not None:
+                calls, answer = self.budget.find_nothing(first_us, calls, interval_us)
+            self.polls += (self.shard, first_us, calls, answer, 0, 0)
+            self._last_us = first_us + (calls - 1) * interval_us
+            self._behind = False
+            first_us = self._last_us + interval_us

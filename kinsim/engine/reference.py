@@ -20,6 +20,7 @@ from kinsim.engine.draws import Purpose, address_key, uniform
 from kinsim.engine.invoking import Invoker
 from kinsim.engine.lane import Lane
 from kinsim.engine.plan import NO_LIMIT, Plan, plan
+from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import Reader
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.stream_numbers import StreamNumbers
@@ -75,7 +76,8 @@ class Pipeline:
         if planned.random_phase and planned.poll_interval_us:
             phase_key = address_key(seed, replication, Purpose.POLL_PHASE)
             phase_us = int(uniform(phase_key, shard, 0, 0, 0) * planned.poll_interval_us)
-        reader = Reader(shard, planned, ShardLog(), phase_us, self.tables.polls)
+        budget = None if planned.read_limits is None else ReadBudget(*planned.read_limits)
+        reader = Reader(shard, planned, ShardLog(), phase_us, self.tables.polls, budget)
         invoker = Invoker(scenario, replication, shard, planned, reader.log)
         return Lane(planned, self.tables, reader, invoker, address_key(seed, replication, Purpose.BACKOFF))
 

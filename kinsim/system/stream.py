@@ -207,6 +207,42 @@ def may_read(level: int, limit_per_s: int) -> bool:
 
 
 @rule
+def reads_again_at(level: int, since_us: int, limit_per_s: int) -> int:
+    """First instant at which GetRecords is served again, by the read allowance, from its *level* at *since_us*.
+
+    >>> reads_again_at(12 * 1_048_576 * 1_000_000, since_us=0, limit_per_s=2_097_152)     # after 10 MiB at once
+    5000000
+    """
+    too_much = level - limit_per_s * 1_000_000
+    return since_us if too_much <= 0 else since_us + -(-too_much // limit_per_s)
+
+
+@rule
+def may_call(missing: int, calls_per_s: int) -> bool:
+    """Whether a GetRecords call finds a token in a bucket of *calls_per_s* that lacks *missing* millionths (aws:G1).
+
+    ASSUMPTION: AWS does not publish the limiter; the bucket is one second deep, and a refused call takes no token.
+
+    >>> may_call(4_000_000, 5), may_call(4_000_001, 5)
+    (True, False)
+    """
+    return missing + 1_000_000 <= calls_per_s * 1_000_000
+
+
+@rule
+def missing_after_calls(missing: int, calls: int, refill: int) -> int:
+    """What the bucket of calls lacks after *calls*, between which *refill* millionths come back, one call or more.
+
+    >>> missing_after_calls(3_500_000, calls=3, refill=2_000_000)       # 4.5 after the first, then 3.5, then 2.5
+    2500000
+    >>> missing_after_calls(3_500_000, calls=100, refill=5_000_000)
+    1000000
+    """
+    left = missing + 1_000_000 - (calls - 1) * (refill - 1_000_000)
+    return left if left > 1_000_000 else 1_000_000
+
+
+@rule
 def read_level_after(level: int, read_bytes: int, limit_per_s: int) -> int:
     """Level after a response of *read_bytes*: a 10 MiB response from an empty level blocks exactly 5 s (aws:G4).
 

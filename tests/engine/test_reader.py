@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinsim.engine.plan import NO_LIMIT, OFF
+from kinsim.engine.plan import NO_LIMIT
+from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import Reader
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.tables import THROTTLED, Rows
@@ -13,13 +14,12 @@ from kinsim.engine.tables import THROTTLED, Rows
 INTERVAL = 1_000
 
 
-def plan_of(read_ahead=NO_LIMIT, read_limit=OFF, delay=0, batch_size=5):
+def plan_of(read_ahead=NO_LIMIT, delay=0, batch_size=5):
     return SimpleNamespace(
         poll_interval_us=INTERVAL,
         behind_interval_us=INTERVAL,
         put_to_get_us=delay,
         read_ahead_bytes=read_ahead,
-        read_limit_per_s=read_limit,
         one_batch_per_poll=False,
         batch_size=batch_size,
     )
@@ -60,7 +60,7 @@ class TickingReader:
 def test_lazy_polls_equal_polls_on_the_tick(arrivals, phase, delay, read_ahead, busy):
     plan = plan_of(read_ahead=read_ahead, delay=delay)
     polls: list[int] = []
-    lazy, ticking = Reader(0, plan, log_of(arrivals), phase, polls), TickingReader(plan, arrivals, phase)
+    lazy, ticking = Reader(0, plan, log_of(arrivals), phase, polls, None), TickingReader(plan, arrivals, phase)
     now = 0
     for records, duration in busy:
         while True:  # idle until something is in the buffer
@@ -95,7 +95,7 @@ def test_poll_takes_at_most_ten_thousand_records():
     rows.count[:] = 25_000
     rows.data_bytes[:] = 2_500_000
     log.append(rows)
-    reader = Reader(0, plan_of(), log, 0, [])
+    reader = Reader(0, plan_of(), log, 0, [], None)
     reads = []
     for now in (0, 999, 1_000, 2_000):
         reader.catch_up(now, False)
@@ -108,7 +108,7 @@ def test_poll_takes_at_most_ten_mebibytes():
     rows.count[:] = 12
     rows.data_bytes[:] = 12 * 1_048_576
     log.append(rows)
-    reader = Reader(0, plan_of(), log, 0, [])
+    reader = Reader(0, plan_of(), log, 0, [], None)
     reader.catch_up(0, True)
     assert reader.read == 10
 
@@ -118,12 +118,77 @@ def test_a_ten_mebibyte_response_blocks_reads_for_five_seconds():
     rows.count[:] = 25
     rows.data_bytes[:] = 25 * 1_048_576
     log.append(rows)
-    plan = plan_of(read_limit=2_097_152)
+    plan = plan_of()
     plan.poll_interval_us = plan.behind_interval_us = 1_000_000
     polls: list[int] = []
-    reader = Reader(0, plan, log, 0, polls)
+    reader = Reader(0, plan, log, 0, polls, ReadBudget(2_097_152, 5))
     reader.catch_up(10_000_000, True)
     rows_ = [polls[i : i + 6] for i in range(0, len(polls), 6)]
     served = [(row[1] // 1_000_000, row[3]) for row in rows_ if row[3] > 0]
     assert served == [(0, 10), (5, 10), (10, 5)]
     assert sum(row[3] == THROTTLED for row in rows_) == 8
+
+
+def calls_of(polls):
+    """(time, number, records) of each row."""
+    return [(polls[i + 1], polls[i + 2], polls[i + 3]) for i in range(0, len(polls), 6)]
+
+
+def test_empty_calls_are_refused_too_while_the_bytes_are_used_up():
+    """10 MiB at 0 s: the calls at 1, 2, 3 and 4 s are refused though nothing is left to read, that at 5 s is served."""
+    plan = plan_of()
+    plan.poll_interval_us = plan.behind_interval_us = 1_000_000
+    polls: list[int] = []
+    reader = Reader(0, plan, log_of([0], size=10 * 1_048_576), 0, polls, ReadBudget(2_097_152, 5))
+    reader.rest_until(7_500_000, True)
+    assert calls_of(polls) == [(0, 1, 1), (1_000_000, 4, THROTTLED), (5_000_000, 3, 0)]
+
+
+def test_five_calls_a_second_are_never_too_many():
+    """A mapping that is behind polls every 200 ms, and finds one token in the bucket each time."""
+    plan, log, rows = plan_of(), ShardLog(), Rows.empty(1)
+    rows.count[:] = 1_000_000
+    log.append(rows)
+    plan.poll_interval_us, plan.behind_interval_us = 1_000_000, 200_000
+    polls: list[int] = []
+    Reader(0, plan, log, 0, polls, ReadBudget(2_097_152, 5)).catch_up(9_999_999, True)
+    assert calls_of(polls) == [(200_000 * k, 1, 10_000) for k in range(50)]
+
+
+def test_ten_calls_a_second_are_twice_too_many():
+    """Call k, at k/10 s, finds k - k/2 missing of 5: those up to number 8 are served, then every other one."""
+    plan = plan_of()
+    plan.poll_interval_us = plan.behind_interval_us = 100_000
+    polls: list[int] = []
+    Reader(0, plan, log_of([9_999_999]), 0, polls, ReadBudget(2_097_152, 5)).rest_until(9_999_999, True)
+    served = [time // 100_000 for time, _, records in calls_of(polls) if records == 0]
+    assert served == [*range(9), *range(10, 100, 2)]
+    assert sum(records == THROTTLED for _, _, records in calls_of(polls)) == 46
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    reads=st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(0, 10_485_760)), max_size=12),
+    gap=st.integers(0, 3_000_000),
+    calls=st.integers(1, 40),
+    interval=st.integers(50_000, 1_500_000),
+)
+def test_calls_that_find_nothing_are_answered_together_as_one_by_one(reads, gap, calls, interval):
+    together, one_by_one = ReadBudget(2_097_152, 5), ReadBudget(2_097_152, 5)
+    now = 0
+    for wait, size in reads:
+        now += wait
+        served = together.admits(now)
+        assert one_by_one.admits(now) == served
+        if served:
+            together.give(size)
+            one_by_one.give(size)
+    now += gap
+    expected = [0 if one_by_one.admits(now + k * interval) else THROTTLED for k in range(calls)]
+    found: list[int] = []
+    while len(found) < calls:
+        number, answer = together.find_nothing(now + len(found) * interval, calls - len(found), interval)
+        found += [answer] * number
+    assert found == expected
+    for at in range(now + calls * interval, now + calls * interval + 2_000_000, 100_000):
+        assert together.admits(at) == one_by_one.admits(at)
