@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from kinsim.errors import SettingError
 from kinsim.rule import rule
 from kinsim.system.distributions import DurationSpread
+from kinsim.system.producer_checks import SDK_MODES, check_producer, check_retry
 from kinsim.system.sdk_client import FIRST_TRY_REFUND, QUOTA, THROTTLE_COST
 from kinsim.units import (
     SIZE_PATTERN,
@@ -49,9 +50,6 @@ DROP_NEWEST, DROP_OLDEST, BLOCK = 0, 1, 2
 """What happens to records that find a buffer full, as the engines know it."""
 
 WHEN_FULL = {"drop_newest": DROP_NEWEST, "drop_oldest": DROP_OLDEST, "block": BLOCK}
-
-SDK_MODES = ("standard", "standard-2026", "adaptive")
-"""Modes of the newer SDKs: three attempts, fixed waits, a retry quota (aws:R3 to R5)."""
 
 JITTER = {"none": NO_JITTER, "full": FULL, "equal": EQUAL, "decorrelated": DECORRELATED}
 
@@ -105,36 +103,8 @@ class Retry(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.mode == "none" and (given := self._given()):
-            raise SettingError(
-                f"mode none does not retry, but {given} is set", help="write mode: backoff, or remove it"
-            )
-        if self.mode == "legacy" and self._overrides_legacy():
-            raise SettingError(
-                "mode legacy has fixed waits of U(0, 1) * 2^(k-1) s (boto)", help="write mode: backoff to choose them"
-            )
-        if self.mode in SDK_MODES and (self.base_s, self.cap_s, self.jitter) != (None, None, None):
-            raise SettingError(
-                f"mode {self.mode} has fixed waits of U(0, 1) * min(2^(k-1), 20) s (boto)",
-                help="write mode: backoff to choose them",
-            )
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise SettingError(
-                "0 attempts would offer nothing", help="1 is the first offer alone, -1 no limit", at=("max_attempts",)
-            )
-        if self.cap_s is not None and self.base_s is not None and self.cap_s < self.base_s:
-            raise SettingError(f"{self.cap_s:g} s is below base, {self.base_s:g} s", help="raise it", at=("cap",))
-        if self.base_s == 0:
-            raise SettingError("a wait of 0 would offer the record again at the same instant", at=("base",))
+        check_retry(self)
         return self
-
-    def _given(self) -> str:
-        fields = type(self).model_fields
-        set_ones = (name for name in self.model_fields_set - {"mode"} if getattr(self, name) is not None)
-        return ", ".join(sorted(fields[name].alias or name for name in set_ones))
-
-    def _overrides_legacy(self) -> bool:
-        return self.base_s not in (None, 1.0) or self.jitter not in (None, "full") or self.cap_s is not None
 
 
 class Gzip(Settings):
@@ -247,76 +217,9 @@ class Producer(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        self._check_model()
-        if self.model == "sdk" and effective_api(self) == "PutRecord":
-            self._check_single_calls()
-        if self.buffer is not None and self._never_retries():
-            raise SettingError(
-                "nothing waits in a producer that never sends a record again, so a buffer would change nothing",
-                help="write retry: {mode: backoff}, or remove it",
-                at=("buffer",),
-            )
-        if self.model == "sdk" and effective_api(self) == "PutRecords" and self.retry is not None:
-            self._check_retries_of_calls(self.retry.mode)
+        retries = self.model not in (None, "direct", "sdk") or _retries(self, "").kind != NO_RETRY
+        check_producer(self, effective_api(self), retries)
         return self
-
-    def _never_retries(self) -> bool:
-        return self.model in (None, "direct", "sdk") and _retries(self, "").kind == NO_RETRY
-
-    def _check_retries_of_calls(self, mode: str | None) -> None:
-        """PutRecords is answered with HTTP 200 whatever is rejected, so that only the caller can send it again."""
-        if mode == "adaptive":
-            raise SettingError(
-                "mode adaptive slows down after throttled calls, but PutRecords is answered with HTTP 200 "
-                "whatever is rejected (aws:R6, W12)",
-                help="write api: PutRecord, or mode: backoff for the caller's own waits",
-                at=("retry", "mode"),
-            )
-        if self.on_partial_failure == "ignore" and mode not in (None, "none"):
-            raise SettingError(
-                f"on_partial_failure ignore never sends a record again, but retry mode is {mode}",
-                help="remove the retry, or write on_partial_failure: retry_failed",
-                at=("retry", "mode"),
-            )
-
-    def _check_model(self) -> None:
-        for name, models in ONLY_FOR.items():
-            known = self.model is not None or not {"cloudwatch_logs", "direct"} & set(models)
-            if known and self.model not in models and getattr(self, name) is not None:
-                key = Producer.model_fields[name].alias or name
-                had = f"model {self.model}" if self.model is not None else "a producer without model"
-                raise SettingError(f"{had} has no {key}", help=f"it belongs to {' and '.join(models)}", at=(key,))
-
-    def _check_single_calls(self) -> None:
-        """PutRecord takes one record: nothing waits for others, and nothing fails in part."""
-        if (self.batch_size or 1) > 1:
-            raise SettingError(
-                f"PutRecord takes one record, but batch_size is {self.batch_size}",
-                help="write api: PutRecords",
-                at=("api",),
-            )
-        for key, given in (("flush", self.flush_s), ("on_partial_failure", self.on_partial_failure)):
-            if given is not None:
-                raise SettingError(
-                    f"PutRecord takes one record, so {key} would change nothing (aws:W13)",
-                    help=f"write api: PutRecords, or remove {key}",
-                    at=(key,),
-                )
-
-
-ONLY_FOR = {
-    "api": ("sdk", "kpl", "agent"),
-    "batch_size": ("sdk", "kpl", "agent"),
-    "flush_s": ("sdk", "kpl", "agent", "cloudwatch_logs"),
-    "on_partial_failure": ("sdk", "kpl", "agent"),
-    "buffer": ("direct", "sdk", "kpl", "agent"),
-    "distribution": ("cloudwatch_logs",),
-    "max_record_size_bytes": ("cloudwatch_logs",),
-    "max_log_events": ("cloudwatch_logs",),
-    "delivery_delay_s": ("cloudwatch_logs",),
-    "gzip": ("cloudwatch_logs",),
-}
-"""Settings that mean something for some models only."""
 
 
 # -- plans: what is left out filled in, as plain numbers ----------------------------------------------------
