@@ -42,11 +42,7 @@ class ArrivalSource:
         run = scenario.run
         self.duration_us = microseconds(run.duration_s)
         self.drained = run.until == "drained"
-        pricing = Pricing(
-            scenario.event_source_mapping.payload_envelope_bytes,
-            int(scenario.profile_data.constant("put_unit_bytes")),
-            scenario.function,
-        )
+        pricing = Pricing.of(scenario)
         self.pipelines = [Pipeline(context, pricing) for context in contexts(scenario, replication)]
         self.window_us = min(pipeline.window_us for pipeline in self.pipelines)
         self.created = 0

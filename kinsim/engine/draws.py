@@ -41,6 +41,7 @@ class Purpose(IntEnum):
     PRODUCER = 14
     MODULATION = 15
     SAMPLING = 16
+    INITIAL_BACKLOG = 21
 
 
 def seed_sequence(seed: int, replication: int, purpose: int, *entity: int | str) -> np.random.SeedSequence:

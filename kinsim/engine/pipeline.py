@@ -35,6 +35,7 @@ from kinsim.system.workload.bursts import BurstArrivals
 from kinsim.system.workload.vpc_flow_logs import VpcFlowLogsArrivals
 
 if TYPE_CHECKING:
+    from kinsim.scenario import Scenario
     from kinsim.system.function import Function
 
 
@@ -70,6 +71,15 @@ class Pricing:
     envelope_bytes: int
     put_unit_bytes: int
     function: Function
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Pricing:
+        """What *scenario* says of it."""
+        return cls(
+            scenario.event_source_mapping.payload_envelope_bytes,
+            int(scenario.profile_data.constant("put_unit_bytes")),
+            scenario.function,
+        )
 
 
 LINES_OF_A_RECORD = 10_000
@@ -234,6 +244,11 @@ class Pipeline:
         key_bytes = group_key_bytes(rows, table)
         key[single], key_bytes[single] = alone, table.key_bytes[alone]
         return key, key_bytes
+
+    def dressed(self, rows: Rows, **known: Any) -> Rows:
+        """*rows* as records of this source in all but time and number; columns that are *known* stay as given."""
+        rows = replace(rows, source=constant(self.context.number, len(rows)))
+        return self._finished(replace(self._marked(rows, 0), **known), 0)
 
     def _finished(self, rows: Rows, window: int) -> Rows:
         """*rows* with what the stream and the function need to know of them."""

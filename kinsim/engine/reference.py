@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import simpy
 
 from kinsim.engine.admission import doors_of, in_parts
+from kinsim.engine.backlog import InitialBacklog
 from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, STARTS, At, Clock, Process
 from kinsim.engine.concurrency import Slots
 from kinsim.engine.draws import Purpose, address_key, uniform
@@ -63,12 +64,19 @@ class Pipeline:
         self.ranges = hash_key_ranges(self.plan.shard_count)
         self.lanes = [self._lane(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.logs = {lane.shard: lane.log for lane in self.lanes}
+        if scenario.run.initial_backlog is not None:
+            self._store_backlog(InitialBacklog(scenario, replication))
         jitter_key = address_key(scenario.run.seed, replication, Purpose.RETRY_JITTER)
         self.doors = doors_of(self.plan.shard_count, self.plan.limits, arrivals.retry_plans(), jitter_key)
         self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(len(self.lanes)) else None
         self.looks_later = False
         poison = [record for fault in self.plan.faults for record in fault.records]
         self.numbers = StreamNumbers(poison) if poison else None
+
+    def _store_backlog(self, backlog: InitialBacklog) -> None:
+        for lane in self.lanes:
+            lane.log.append(backlog.rows(lane.shard, self.ranges[lane.shard]))
+            lane.nothing_lost_before_us = 0
 
     def _lane(self, scenario: Scenario, replication: int, shard: int) -> Lane:
         seed, planned = scenario.run.seed, self.plan

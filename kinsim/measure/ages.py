@@ -132,9 +132,10 @@ class CatchUp:
             return start, start
         breaks = np.flatnonzero(start[1:] > end[:-1])
         begins, ends = np.concatenate([[0], breaks + 1]), np.append(breaks, start.size - 1)
-        self._since = int(arrival[begins[-1]]), int(end[ends[-1]])
+        begun_us = np.maximum(arrival[begins], 0)  # what came before the run is to be caught up with from its start on
+        self._since = int(begun_us[-1]), int(end[ends[-1]])
         done = end[ends[:-1]]
-        return done - arrival[begins[:-1]], done
+        return done - begun_us[:-1], done
 
     def finish(self, end_us: int) -> tuple[int, int, bool] | None:
         """The last one: its duration, its end and whether the run ended before it did."""

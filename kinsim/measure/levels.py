@@ -52,9 +52,15 @@ class Level:
         other.level, other.integral, other.max = self.level * factor, self.integral * factor, self.max * factor
         assert isinstance(self.times, LevelTimes)
         other.times = self.times.scaled(factor)
+        other.minutes.before *= factor
         other.minutes.change *= factor
         other.minutes.inside *= factor
         return other
+
+    def begin(self, amount: int) -> None:
+        """*amount* more is there at time 0."""
+        self.level += amount
+        self.minutes.before += amount
 
     def advance(self, start_us: int, end_us: int, ups: Ups, downs: Downs, last_up_us: int) -> None:
         """Take in the span from *start_us* to *end_us*; *last_up_us* is the latest arrival before it."""
@@ -237,6 +243,8 @@ class MinuteLevels:
     """A quantity at the end of each minute and its average over the minute."""
 
     def __init__(self, minutes: int) -> None:
+        self.before = 0
+        """The quantity at time 0."""
         self.change = np.zeros(minutes, np.int64)
         self.inside = np.zeros(minutes)
 
@@ -261,7 +269,7 @@ class MinuteLevels:
     def at_ends(self, minutes: int) -> Int64:
         """The quantity at the end of each minute."""
         self._reserve(minutes - 1)
-        return np.cumsum(self.change[:minutes])
+        return self.before + np.cumsum(self.change[:minutes])
 
     def averages(self, end_us: int, minutes: int) -> Floats:
         """Average over each of the first *minutes* minutes of a run that ends at *end_us*."""

@@ -104,6 +104,9 @@ class Recorder:
         self.kept_records = KeptRecords(replication, sources, hash_keys, self.lines) if "records" in keep else None
         self.logs: Mapping[int, ShardLog] = {}
         self.end_us = 0
+        self.initial = np.zeros(self.shards * self.lines, np.int64)
+        """Records that were there at time 0, of each line."""
+        self._begun = run.initial_backlog is None
         lines = self.shards * self.lines
         self._seen = np.zeros(lines, np.int64)
         self._pointer = np.zeros(lines, np.int64)
@@ -124,7 +127,7 @@ class Recorder:
         for count in (self.throttles, *self.lost.values()):
             count.grow(shards)
         lines = shards * self.lines
-        for name in ("_seen", "_pointer", "_known", "_left_us", "_unsettled"):
+        for name in ("initial", "_seen", "_pointer", "_known", "_left_us", "_unsettled"):
             setattr(self, name, grown(getattr(self, name), lines))
         self._held.grow(lines)
 
@@ -142,6 +145,8 @@ class Recorder:
         shards = max(window.logs) // self.lines + 1
         if shards > self.shards:
             self.grow(shards)
+        if not self._begun:
+            self._begin(window)
         arrivals = self._fetch_arrivals(window)
         self.writes.window(window.end_us, window.writes, arrivals if self.lines == 1 else {})
         table = columns_of(window.invocations, self.lines) if window.invocations.size else None
@@ -180,6 +185,16 @@ class Recorder:
         self._result = make_result(self, final)
 
     # -- from windows into hands
+
+    def _begin(self, window: Window) -> None:
+        """Take in what is there at time 0."""
+        self._begun = True
+        for line, log in window.logs.items():
+            end = log.arrived_by(-1)
+            if end:
+                pieces = log.pieces(0, end)
+                self.timeline.begin(_stretches(line, pieces, {"bytes": pieces.data_bytes}, {}))
+                self._seen[line] = self.initial[line] = end
 
     def _fetch_arrivals(self, window: Window) -> dict[int, Stretches]:
         """The records that came to each line in this window."""
@@ -383,7 +398,8 @@ class Recorder:
 
     def _check(self, final: Final) -> None:
         """Conservation, per shard and at the producer; a violation is an error of kinsim's."""
-        accepted, processed = self.writes.accepted.by_shard, self.runs.counts["processed_records"].by_shard
+        accepted = self.writes.accepted.by_shard + self.initial.reshape(self.shards, -1).sum(axis=1)
+        processed = self.runs.counts["processed_records"].by_shard
         lost = sum((count.by_shard for count in self.lost.values()), np.zeros(self.shards, np.int64))
         for shard in range(self.shards):
             lines = range(shard * self.lines, (shard + 1) * self.lines)

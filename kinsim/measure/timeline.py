@@ -76,6 +76,17 @@ class Timeline:
             setattr(self, name, grown(getattr(self, name), self.lines))
         self._arrivals += [[] for _ in range(self.lines - len(self._arrivals))]
 
+    def begin(self, rows: Stretches) -> None:
+        """Records of one line that are there at time 0: no arrivals of the run."""
+        line, records, size = int(rows.line[0]), int(rows.count.sum()), int(rows.totals["bytes"].sum())
+        self._look_at_sizes(rows)
+        for level in (self.backlog, self.in_system):
+            level.begin(records)
+        if self.own_bytes is not None:
+            self.own_bytes.begin(size)
+        self.arrived[line] += records
+        self._arrived_bytes[line] += size
+
     def add(self, arrivals: list[list[Stretches]], removals: Int64, settles: Int64, runs: Int64) -> None:
         """Take note of arrivals by line, removals from the backlog, ends of records' stay (time, kind, records) and
         invocations (start, end)."""
@@ -103,7 +114,7 @@ class Timeline:
         since_us = (removals[TIME] - start_us) * 4 + removals[KIND]
         removals = removals[:, by_group(removals[LINE], since_us)]
         latest_us = int(self.last_arrival_us.max())
-        self._look_at_sizes(ups)
+        self._look_at_sizes(ups.rows)
         self._by_shard(start_us, to_us, ups, removals)
         by_time = np.argsort(removals[TIME] * 4 + removals[KIND], kind="stable") if self.lines > 1 else slice(None)
         time_us, kind = removals[TIME][by_time], removals[KIND][by_time]
@@ -149,11 +160,11 @@ class Timeline:
             return self.own_bytes.minutes, 1
         return self.backlog.minutes, self.bytes_each or 0
 
-    def _look_at_sizes(self, ups: Ups) -> None:
+    def _look_at_sizes(self, rows: Stretches) -> None:
         """Give bytes an account of their own as soon as records differ in size."""
-        if self.own_bytes is not None or not len(ups):
+        if self.own_bytes is not None or not len(rows):
             return
-        rows, size = ups.rows, ups.sizes
+        size = rows.totals["bytes"]
         each = int(size[0]) // int(rows.count[0]) if self.bytes_each is None else self.bytes_each
         if bool((size == each).all()) if rows.single else np.array_equal(size, rows.count * each):
             self.bytes_each = each

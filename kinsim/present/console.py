@@ -19,6 +19,7 @@ KEY_HEADER = ("", "result", "")
 # What a planner looks at first, in the order of the pipeline: metric, statistic, words.
 KEY_FIGURES = (
     ("offered_records", "sum", "records offered"),
+    ("initial_records", "sum", "of these in the stream at the start"),
     ("sampled_out_records", "sum", "records not sent (keep)"),
     ("rejected_records", "sum", "rejections by the stream"),
     ("dropped_records", "sum", "records dropped by the producer"),

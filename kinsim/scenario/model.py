@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from kinsim import limits
 from kinsim.errors import Problem, SettingError
+from kinsim.scenario.beginning import check_beginning
 from kinsim.system.account import Account
 from kinsim.system.alarms import Alarm
 from kinsim.system.event_source_mapping import EventSourceMapping
@@ -188,6 +189,18 @@ class CostSettings(Settings):
     hours_per_month: float = Field(default=730.0, description="Hours of a month.", examples=[730], gt=0, le=744)
 
 
+class InitialBacklog(Settings):
+    """The state of today: records that are in the stream when the run starts."""
+
+    records: Count = Field(description="Records that wait on each shard.", examples=[50_000], ge=1, le=10**12)
+    age_s: Duration = Field(
+        alias="age",
+        description="Age of the oldest of them; they came evenly since then.",
+        examples=["2h"],
+        gt=0,
+    )
+
+
 class Run(Settings):
     """Length, repetitions and seed of a simulation."""
 
@@ -223,8 +236,10 @@ class Run(Settings):
         description="Wall-clock time of the run's start, ISO 8601 in UTC; daily and weekly profiles count from it.",
         examples=["2017-06-01T00:00:00Z"],
     )
-    initial_backlog: Any = Field(
-        default=None, description="Records that wait on each shard at the start.", examples=[None]
+    initial_backlog: InitialBacklog | None = Field(
+        default=None,
+        description="Records that wait on each shard at the start, like those of the first source.",
+        examples=[{"records": 50_000, "age": "2h"}],
     )
 
     _scenario: Scenario | None = PrivateAttr(default=None)
@@ -344,6 +359,11 @@ class Scenario(Settings):
                 "a name is 1 to 200 printable characters", help="it is shown in results and names their folder"
             )
         return value
+
+    @model_validator(mode="after")
+    def _begins(self) -> Self:
+        check_beginning(self)
+        return self
 
     def model_post_init(self, _context: Any) -> None:
         self.run._scenario = self

@@ -45,7 +45,6 @@ def _whole(value: Any) -> bool:
 UNBUILT: dict[str, Callable[[Any], bool]] = {
     "pipelines": _nothing,
     "engine": _one_of("auto", "reference"),
-    "run.initial_backlog": _nothing,
     "event_source_mapping.parallelization_factor": _one_of(1),
     "event_source_mapping.starting_position": _one_of("TRIM_HORIZON"),
     "event_source_mapping.tumbling_window": _no_time,

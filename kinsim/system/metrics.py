@@ -95,6 +95,8 @@ def _state(name: str, definition: str, per_shard: bool = True) -> Metric:
 _ALL = (
     _count("offered_records", "records that the sources created and gave to their producers"),
     _count("accepted_records", "records stored by the stream", "IncomingRecords"),
+    _state("initial_records", "records of the initial backlog, already stored when the run starts; they are in the "
+           "sums of offered and accepted records, not in their rates and minutes"),
     _count(
         "rejected_records", "rejections by a shard's limits, each offer counted", "WriteProvisionedThroughputExceeded"
     ),

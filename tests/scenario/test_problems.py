@@ -176,7 +176,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("producer", "model: kpl"),
         ("producer", "model: agent"),
         ("producer", "{model: sdk, api: PutRecords, on_partial_failure: resend_all, retry: {mode: none}}"),
-        ("run", "{duration: 5m, initial_backlog: {records: 5, age: 1h}}"),
         ("pipelines", "a: {}"),
         ("engine", ""),
     ],
