@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar
 
@@ -450,6 +451,19 @@ def parse_bound(text: object) -> float:
 
 
 # -- pydantic ------------------------------------------------------------------------------------------------
+
+
+def parse_time(text: str) -> datetime:
+    """A point in time, written in ISO 8601; UTC where it names no zone.
+
+    >>> (parse_time("2017-06-01T02:00:00+02:00") - parse_time("2017-05-31T23:00:00")).total_seconds()
+    3600.0
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingError(f"{text!r} is not a time", help="write ISO 8601, for example 2017-06-01T00:00:00Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 class Settings(BaseModel):

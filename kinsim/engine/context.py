@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +13,7 @@ from kinsim.engine.tables import Rows
 from kinsim.system.partition_keys import KeyTable
 from kinsim.system.producer import Producer
 from kinsim.system.workload import ONLY_SOURCE, Source
-from kinsim.units import format_duration
+from kinsim.units import format_duration, parse_time
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -168,8 +167,7 @@ def week_offset_us(start_time: str | None) -> int:
     """
     if start_time is None:
         return 0
-    start = datetime.fromisoformat(start_time)
-    start = start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
+    start = parse_time(start_time)
     seconds = start.weekday() * 86_400 + start.hour * 3_600 + start.minute * 60 + start.second
     return seconds * 1_000_000 + start.microsecond
 

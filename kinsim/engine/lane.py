@@ -15,6 +15,7 @@ from kinsim.system.event_source_mapping import (
     backoff_us,
     batch_records,
     may_retry,
+    skipped_before_us,
     too_old_by,
     window_ends_us,
 )
@@ -77,6 +78,15 @@ class Lane:
     def unsettled(self) -> int:
         """First record that is neither processed nor lost."""
         return self.reader.head if self.idle else self.held
+
+    def begin_to_read(self, now_us: int) -> None:
+        """The mapping begins to read: what came before its starting position is not for it."""
+        self.settle_expired(now_us)
+        reader, first = self.reader, self.reader.head
+        end = self.log.arrived_by(skipped_before_us(self.plan.position_us, now_us) - 1)
+        if end > first:
+            reader.head = reader.read = end
+            self.lose(first, end, now_us, Loss.SKIPPED)
 
     # -- the batch in hand
 

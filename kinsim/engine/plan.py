@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
 from kinsim.engine.concurrency import Shares
+from kinsim.scenario.beginning import starting_position_s
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
@@ -108,6 +109,8 @@ class Plan:
     maximum_age_us: int
     bisects: bool
     reports_items: bool
+    position_us: int
+    """Where the mapping starts reading: -NO_LIMIT at the trim horizon, NO_LIMIT at the latest record, else a time."""
     outages: tuple[tuple[int, int], ...]
     """Times during which the mapping is disabled, in order; the last may end at NO_LIMIT."""
     poll_interval_us: int
@@ -160,6 +163,7 @@ def plan(scenario: Scenario) -> Plan:
         maximum_age_us=_us(mapping.maximum_record_age_s, NO_LIMIT),
         bisects=mapping.bisect_batch_on_function_error,
         reports_items=mapping.report_batch_item_failures,
+        position_us=_position_us(scenario),
         outages=tuple((_us(outage.from_s), _us(outage.to_s, NO_LIMIT)) for outage in mapping.disabled),
         poll_interval_us=_us(mapping.poll_interval_s),
         behind_interval_us=1_000_000 // mapping.polls_per_second_behind,
@@ -192,6 +196,13 @@ def _read_limits(scenario: Scenario) -> tuple[int, int]:
 
 def _us(seconds: float | None, absent: int = 0) -> int:
     return absent if seconds is None else round(seconds * 1e6)
+
+
+def _position_us(scenario: Scenario) -> int:
+    position = scenario.event_source_mapping.starting_position
+    if position == "AT_TIMESTAMP":
+        return _us(starting_position_s(scenario))
+    return NO_LIMIT if position == "LATEST" else -NO_LIMIT
 
 
 def _waits(backoff: Backoff | str) -> Waits | None:

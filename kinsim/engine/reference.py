@@ -95,6 +95,8 @@ class Pipeline:
         clock.process(self.bring_arrivals())
         if self.plan.outages:
             clock.process(self.disable())
+        if not (self.plan.outages and self.plan.outages[0][0] == 0):
+            self.begin_to_read(0)
         for lane in self.lanes:
             clock.process(self.consume(lane))
         while (next_us := clock.peek()) < end_us:
@@ -154,6 +156,14 @@ class Pipeline:
             for lane in self.lanes:
                 lane.reader.resume(to_us)
                 lane.wake()
+            if from_us == 0:
+                self.begin_to_read(to_us)
+
+    def begin_to_read(self, now_us: int) -> None:
+        """Take up the mapping's starting position on every shard (aws:E7)."""
+        if self.plan.position_us != -NO_LIMIT:
+            for lane in self.lanes:
+                lane.begin_to_read(now_us)
 
     def consume(self, lane: Lane) -> Process:
         """Process: read a shard, form a batch, work it off, move on."""

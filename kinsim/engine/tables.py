@@ -35,6 +35,7 @@ class Loss(IntEnum):
     EXPIRED = 0
     DISCARDED = 1
     TOO_LARGE = 2
+    SKIPPED = 3
 
 
 @dataclass(slots=True)

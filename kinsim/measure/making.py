@@ -59,6 +59,7 @@ class _Making:
             "too_large_records": lost[Loss.TOO_LARGE],
             "throttles": recorder.throttles,
         }
+        self.counts |= {name: lost[cause] for name, cause in self.settled_otherwise().items()}
         self.cost = monthly_cost(
             recorder.scenario, len(final.shards), writes.put_units, recorder.runs.counts["invocations"].total,
             recorder.runs.billed_us / 1e6,
@@ -111,6 +112,11 @@ class _Making:
         samples = self.recorder.runs.samples
         return {name: samples[name].distribution(UNITS.get(name, 1e6)) for name in PICTURED}
 
+    def settled_otherwise(self) -> dict[str, Loss]:
+        """Counts of what the mapping does not pass on, where it is set to leave records out."""
+        mapping = self.recorder.scenario.event_source_mapping
+        return {"skipped_records": Loss.SKIPPED} if mapping.starting_position != "TRIM_HORIZON" else {}
+
     # -- over the run
 
     def metrics(self) -> dict[str, Statistics]:
@@ -126,7 +132,7 @@ class _Making:
         for name, state in states.items():
             found[name] = {"sum": float(sum(state.values()))}
         for name in ("duplicate_records", "filtered_records", "skipped_records"):
-            found[name] = {"sum": 0.0, "rate": 0.0, "time_of_first": None}
+            found.setdefault(name, {"sum": 0.0, "rate": 0.0, "time_of_first": None})
         for name, samples in runs.samples.items():
             per = UNITS.get(name, 1e6)
             found[name] = samples.statistics(self.wanted.percentiles(name), self.wanted.ranks(name), per)

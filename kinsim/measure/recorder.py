@@ -189,11 +189,15 @@ class Recorder:
     def _begin(self, window: Window) -> None:
         """Take in what is there at time 0."""
         self._begun = True
+        losses = window.losses
+        skipped = losses[(losses["cause"] == Loss.SKIPPED) & (losses["time_us"] == 0)]
+        lines = line_of(skipped["shard"], skipped["lane"], self.lines)
+        np.add.at(self._pointer, lines, skipped["records"])
         for line, log in window.logs.items():
             end = log.arrived_by(-1)
             if end:
-                pieces = log.pieces(0, end)
-                self.timeline.begin(_stretches(line, pieces, {"bytes": pieces.data_bytes}, {}))
+                pieces = log.pieces(int(self._pointer[line]), end)
+                self.timeline.begin(line, end, _stretches(line, pieces, {"bytes": pieces.data_bytes}, {}))
                 self._seen[line] = self.initial[line] = end
 
     def _fetch_arrivals(self, window: Window) -> dict[int, Stretches]:
@@ -273,7 +277,8 @@ class Recorder:
         losses = np.concatenate(held.losses, axis=1) if held.losses else np.zeros((7, 0), np.int64)
         losses = losses[:, np.lexsort((losses[2], losses[0]))]
         self._count_losses(losses)
-        self._order(table, losses, held.arrivals)
+        never_waited = (losses[4] == Loss.SKIPPED) & (losses[1] == 0)
+        self._order(table, losses[:, ~never_waited] if never_waited.any() else losses, held.arrivals)
         self.timeline.advance(self._frontier_us(), self._head_us)
         for group in self.runs.groups.values():
             group.advance(self.timeline.now_us)

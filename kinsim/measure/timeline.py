@@ -76,15 +76,15 @@ class Timeline:
             setattr(self, name, grown(getattr(self, name), self.lines))
         self._arrivals += [[] for _ in range(self.lines - len(self._arrivals))]
 
-    def begin(self, rows: Stretches) -> None:
-        """Records of one line that are there at time 0: no arrivals of the run."""
-        line, records, size = int(rows.line[0]), int(rows.count.sum()), int(rows.totals["bytes"].sum())
+    def begin(self, line: int, end: int, rows: Stretches) -> None:
+        """*rows* of a line wait at time 0, its last records up to number *end*: no arrivals of the run."""
+        records, size = int(rows.count.sum()), int(rows.totals["bytes"].sum())
         self._look_at_sizes(rows)
         for level in (self.backlog, self.in_system):
             level.begin(records)
         if self.own_bytes is not None:
             self.own_bytes.begin(size)
-        self.arrived[line] += records
+        self.arrived[line], self.removed[line] = end, end - records
         self._arrived_bytes[line] += size
 
     def add(self, arrivals: list[list[Stretches]], removals: Int64, settles: Int64, runs: Int64) -> None:

@@ -23,6 +23,7 @@ KEY_FIGURES = (
     ("sampled_out_records", "sum", "records not sent (keep)"),
     ("rejected_records", "sum", "rejections by the stream"),
     ("dropped_records", "sum", "records dropped by the producer"),
+    ("skipped_records", "sum", "records before the starting position"),
     ("processed_records", "sum", "records processed"),
     ("discarded_records", "sum", "records discarded"),
     ("expired_records", "sum", "records expired unread"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kinsim.errors import SettingError
-from kinsim.units import format_duration
+from kinsim.units import format_duration, parse_time
 
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
@@ -13,6 +13,40 @@ if TYPE_CHECKING:
 
 def check_beginning(scenario: Scenario) -> None:
     """Raise SettingError where settings of several stages contradict each other about the start of the run."""
+    _check_backlog(scenario)
+    _check_position(scenario)
+
+
+def _check_position(scenario: Scenario) -> None:
+    mapping = scenario.event_source_mapping
+    where = ("event_source_mapping", "starting_position_timestamp")
+    if mapping.starting_position != "AT_TIMESTAMP" or mapping.starting_position_timestamp is None:
+        return
+    if scenario.run.start_time is None:
+        raise SettingError(
+            f"got {mapping.starting_position_timestamp}, but the run has no run.start_time to compare it with",
+            help="add run.start_time, the wall-clock time at which the run starts",
+            at=where,
+        )
+    begins_s = mapping.begins_s
+    if starting_position_s(scenario) > begins_s:
+        begins = "" if not begins_s else f", {format_duration(begins_s)} after its start, when the first outage ends"
+        raise SettingError(
+            f"got {mapping.starting_position_timestamp}: the mapping begins to read before, as the run starts at "
+            f"run.start_time {scenario.run.start_time}{begins}; a position cannot be in the future",
+            help="write an earlier time, or LATEST",
+            at=where,
+        )
+
+
+def starting_position_s(scenario: Scenario) -> float:
+    """The time of AT_TIMESTAMP in seconds of the run, below 0 before its start."""
+    given, start = scenario.event_source_mapping.starting_position_timestamp, scenario.run.start_time
+    assert given is not None and start is not None
+    return (parse_time(given) - parse_time(start)).total_seconds()
+
+
+def _check_backlog(scenario: Scenario) -> None:
     backlog, retention = scenario.run.initial_backlog, scenario.stream.retention_period_s
     if backlog is not None and retention is not None and backlog.age_s > retention:
         raise SettingError(

@@ -35,6 +35,7 @@ from kinsim.units import (
     format_duration,
     parse_bound,
     parse_duration_s,
+    parse_time,
 )
 
 if TYPE_CHECKING:
@@ -247,15 +248,8 @@ class Run(Settings):
     @field_validator("start_time")
     @classmethod
     def _iso(cls, value: str | None) -> str | None:
-        from datetime import datetime
-
         if value is not None:
-            try:
-                datetime.fromisoformat(value)
-            except ValueError:
-                raise SettingError(
-                    f"{value!r} is not a time", help="write ISO 8601, for example 2017-06-01T00:00:00Z"
-                ) from None
+            parse_time(value)
         return value
 
     @model_validator(mode="after")

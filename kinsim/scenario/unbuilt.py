@@ -46,7 +46,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "pipelines": _nothing,
     "engine": _one_of("auto", "reference"),
     "event_source_mapping.parallelization_factor": _one_of(1),
-    "event_source_mapping.starting_position": _one_of("TRIM_HORIZON"),
     "event_source_mapping.tumbling_window": _no_time,
     "event_source_mapping.filter": _whole,
     "event_source_mapping.on_failure_destination": _nothing,
@@ -95,7 +94,6 @@ WORDS = {
 
 ADVICE = {
     "event_source_mapping.parallelization_factor": "write 1; more shards give more lanes too",
-    "event_source_mapping.starting_position": "write TRIM_HORIZON",
     "stream.stream_mode": "write PROVISIONED and a shard_count",
     "producer.model": "use direct, sdk or cloudwatch_logs",
     "producer.on_partial_failure": "use retry_failed or ignore",

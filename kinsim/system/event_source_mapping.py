@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kinsim.errors import SettingError
 from kinsim.rule import rule
@@ -20,6 +20,7 @@ from kinsim.units import (
     SignedDuration,
     Size,
     format_duration,
+    parse_time,
 )
 
 
@@ -65,6 +66,12 @@ class EventSourceMapping(Settings):
     )
     starting_position: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"] = Field(
         description="Where reading starts (StartingPosition).", examples=["TRIM_HORIZON"]
+    )
+    starting_position_timestamp: str | None = Field(
+        default=None,
+        description="With AT_TIMESTAMP: records that arrived before are skipped (StartingPositionTimestamp); ISO 8601, "
+        "beside `run.start_time`.",
+        examples=["2017-06-01T00:00:00Z"],
     )
     maximum_retry_attempts: SignedCount = Field(
         description="Retries of a failed batch; -1: until its records expire (MaximumRetryAttempts).", examples=[-1]
@@ -159,6 +166,30 @@ class EventSourceMapping(Settings):
         ge=0,
     )
 
+    @field_validator("starting_position_timestamp")
+    @classmethod
+    def _time(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_time(value)
+        return value
+
+    @model_validator(mode="after")
+    def _positioned(self) -> Self:
+        at_time, given = self.starting_position == "AT_TIMESTAMP", self.starting_position_timestamp
+        if at_time and given is None:
+            raise SettingError(
+                "AT_TIMESTAMP needs a time",
+                help="add starting_position_timestamp: 2017-06-01T00:00:00Z",
+                at=("starting_position",),
+            )
+        if given is not None and not at_time:
+            raise SettingError(
+                f"it goes with starting_position AT_TIMESTAMP, which is {self.starting_position} here",
+                help="write starting_position: AT_TIMESTAMP, or remove this line",
+                at=("starting_position_timestamp",),
+            )
+        return self
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.minimum_batch > self.batch_size:
@@ -188,6 +219,26 @@ class EventSourceMapping(Settings):
     def disabled(self) -> list[Outage]:
         """Times during which nothing is read, in order."""
         return self.outages if self.enabled else [Outage.model_validate({"from": 0})]
+
+    @property
+    def begins_s(self) -> float:
+        """When it begins to read: at the start of the run, or at the end of an outage that begins there (aws:E16)."""
+        first = self.disabled[0] if self.disabled else None
+        if first is None or first.from_s > 0:
+            return 0.0
+        return math.inf if first.to_s is None else first.to_s
+
+
+@rule
+def skipped_before_us(position_us: int, begins_us: int) -> int:
+    """Records that arrived before then are before the starting position of a mapping that begins to read (aws:E7, E16).
+
+    *position_us* is the time of AT_TIMESTAMP, no limit for LATEST: no position lies after what is there.
+
+    >>> skipped_before_us(-3_600_000_000, 0), skipped_before_us(1 << 62, 60_000_000)
+    (-3600000000, 60000000)
+    """
+    return min(position_us, begins_us)
 
 
 @rule
