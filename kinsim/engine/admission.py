@@ -74,6 +74,8 @@ class Doors:
 
     taken_one_by_one: ClassVar[int] = 0
     """By all doors of this process."""
+    merged_records = 0
+    """Records that went into the stream as part of another one."""
 
     def __init__(self, shards: list[int], limits: Limits, plans: list[RetryPlan], jitter_key: int) -> None:
         """*plans* holds the retry plan of each source, *jitter_key* the address of its waits."""
@@ -176,7 +178,7 @@ class Doors:
         return compiled(loop) if Doors.taken_one_by_one > WORTH_COMPILING else loop
 
     def _one_by_one(self, parts: list[Rows], until_us: int) -> list[tuple[Rows, list[Writes]]]:
-        fresh, place = _together(parts)
+        fresh, place = together(parts)
         known = Rows.concatenate([fresh, self.pending_rows])
         place = np.concatenate([place, self.pending_place])
         weight = -(-(known.data_bytes + known.key_bytes) // known.count)
@@ -192,9 +194,9 @@ class Doors:
         left[:, 8] = places.reshape(-1)
         self.pending, self.pending_rows, self.pending_place = left, known.take(kept), place[kept]
         if len(parts) == 1:
-            return [_accepted(self.shards[0], known, events)]
+            return [accepted_of(self.shards[0], known, events)]
         of_event = place[events[:, 1]]
-        return [_accepted(shard, known, events[of_event == at]) for at, shard in enumerate(self.shards)]
+        return [accepted_of(shard, known, events[of_event == at]) for at, shard in enumerate(self.shards)]
 
 
 def doors_of(shards: int, limits: Limits, plans: list[RetryPlan], jitter_key: int) -> list[Doors]:
@@ -208,7 +210,7 @@ def doors_of(shards: int, limits: Limits, plans: list[RetryPlan], jitter_key: in
     return [Doors([shard], limits, plans, jitter_key) for shard in numbers]
 
 
-def _together(parts: list[Rows]) -> tuple[Rows, Int64]:
+def together(parts: list[Rows]) -> tuple[Rows, Int64]:
     """The rows of several shards in order of (time, source, index), and the place of each row's shard."""
     if len(parts) == 1:
         return parts[0], np.zeros(len(parts[0]), np.int64)
@@ -218,7 +220,7 @@ def _together(parts: list[Rows]) -> tuple[Rows, Int64]:
     return rows.take(order), place[order]
 
 
-def _accepted(shard: int, known: Rows, events: Int64) -> tuple[Rows, list[Writes]]:
+def accepted_of(shard: int, known: Rows, events: Int64) -> tuple[Rows, list[Writes]]:
     """What a shard stored of the rows that its *events* name, and its account."""
     taken = _parts(known, events[:, 1], events[:, 4], events[:, 0])
     account = Writes(

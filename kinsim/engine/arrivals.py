@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from kinsim.engine.call_doors import MakeCaller, caller_of
 from kinsim.engine.context import Context, Drawer, contexts, microseconds, most_call_bytes
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pipeline import Pipeline, Pricing
@@ -60,6 +61,10 @@ class ArrivalSource:
     def retry_plans(self) -> list[RetryPlan]:
         """How each source's producer offers rejected records again."""
         return self.clients
+
+    def callers(self) -> list[MakeCaller | None]:
+        """What makes the producers that act on the answers to whole calls, by source."""
+        return [caller_of(pipeline) for pipeline in self.pipelines]
 
     def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter:
         """What takes rows apart by shard; *ranges* are inclusive and cover the hash space."""
@@ -150,6 +155,10 @@ class SharedArrivals:
     def retry_plans(self) -> list[RetryPlan]:
         """How each source's producer offers rejected records again."""
         return self.clients
+
+    def callers(self) -> list[MakeCaller | None]:
+        """As `ArrivalSource.callers`."""
+        return self._source.callers()
 
     def splitter(self, ranges: Sequence[tuple[int, int]]) -> Splitter:
         """What takes rows apart by shard."""

@@ -22,6 +22,7 @@ from kinsim.system.producer import (
     LINE_BYTES,
     CallPlan,
     SubscriptionPlan,
+    acts_on_answers,
     call_plan,
     effective_model,
     event_body_bytes,
@@ -52,6 +53,8 @@ def producer_stage(context: Context, key_table: KeyTable | None) -> Stage | None
     """The stage of the source's producer; None where records are offered as they are created."""
     producer = context.producer
     model = effective_model(producer, context.source.arrivals.model)
+    if acts_on_answers(producer):
+        return None
     if model == "cloudwatch_logs":
         return Subscription(context, key_table)
     plan = call_plan(producer, context.call_bytes)
@@ -158,7 +161,7 @@ def calls_of(rows: Rows, first_of_row: list[int], plan: CallPlan, end_us: int) -
     """
     if first_of_row[-1] == len(rows):
         times = (rows.time_us + rows.step_offset // rows.step_denominator).tolist()
-        return _calls_of_single_records(times, _fitting(rows, plan), plan, end_us)
+        return calls_of_singles(times, _fitting(rows, plan), plan, end_us)
     starts, counts = rows.time_us.tolist(), rows.count.tolist()
     numerators, offsets = rows.step_numerator.tolist(), rows.step_offset.tolist()
     denominators = rows.step_denominator.tolist()
@@ -192,7 +195,7 @@ def calls_of(rows: Rows, first_of_row: list[int], plan: CallPlan, end_us: int) -
     return np.array(ends, np.int64), np.array(leave_us, np.int64), record
 
 
-def _calls_of_single_records(
+def calls_of_singles(
     times: list[int], fitting: list[int] | None, plan: CallPlan, end_us: int
 ) -> tuple[Int64, Int64, int]:
     """The same where each row is one record; *fitting* says where a call from each record on is full by its bytes."""
@@ -221,12 +224,17 @@ def _fitting(rows: Rows, plan: CallPlan) -> list[int] | None:
     >>> _fitting(rows, CallPlan(batch_size=3, max_bytes=100))                # a record too heavy for any goes alone
     [1, 3, 3, 4]
     """
-    if not _bytes_matter(rows, plan):
+    return full_at(rows.data_bytes + rows.key_bytes, plan) if _bytes_matter(rows, plan) else None
+
+
+def full_at(weight: Int64, plan: CallPlan) -> list[int] | None:
+    """The same for single records of so many bytes."""
+    if plan.max_bytes < 0 or plan.batch_size * int(weight.max()) <= plan.max_bytes:
         return None
-    total = np.concatenate(([0], np.cumsum(rows.data_bytes + rows.key_bytes)))
+    total = np.concatenate(([0], np.cumsum(weight)))
     fitting = total.searchsorted(total[:-1] + plan.max_bytes, "right") - 1
-    full_at: list[int] = np.maximum(fitting, np.arange(1, len(rows) + 1)).tolist()
-    return full_at
+    full: list[int] = np.maximum(fitting, np.arange(1, weight.size + 1)).tolist()
+    return full
 
 
 def _bytes_matter(rows: Rows, plan: CallPlan) -> bool:

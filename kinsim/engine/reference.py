@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
 
-from kinsim.engine.admission import doors_of, in_parts
+from kinsim.engine.admission import in_parts
 from kinsim.engine.backlog import InitialBacklog
+from kinsim.engine.call_doors import MakeCaller, all_doors
 from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, STARTS, At, Clock, Process
 from kinsim.engine.concurrency import Slots
 from kinsim.engine.draws import Purpose, address_key, uniform
@@ -50,6 +51,8 @@ class Arrivals(Protocol):
 
     def retry_plans(self) -> list[RetryPlan]: ...
 
+    def callers(self) -> list[MakeCaller | None]: ...
+
 
 class Pipeline:
     """One run: the environment, the lanes and the tables that fill up until they are handed over."""
@@ -67,7 +70,7 @@ class Pipeline:
         if scenario.run.initial_backlog is not None:
             self._store_backlog(InitialBacklog(scenario, replication))
         jitter_key = address_key(scenario.run.seed, replication, Purpose.RETRY_JITTER)
-        self.doors = doors_of(self.plan.shard_count, self.plan.limits, arrivals.retry_plans(), jitter_key)
+        self.doors = all_doors(self.plan.shard_count, self.plan.limits, arrivals, jitter_key)
         self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(len(self.lanes)) else None
         self.looks_later = False
         poison = [record for fault in self.plan.faults for record in fault.records]
@@ -312,7 +315,7 @@ class Pipeline:
         final = Final(
             end_us=end_us,
             shards=[Shard(number, low, high) for number, (low, high) in enumerate(self.ranges)],
-            created=self.arrivals.created,
+            created=self.arrivals.created - sum(doors.merged_records for doors in self.doors),
             sampled_out=self.arrivals.sampled_out,
             in_producer=self.arrivals.in_producer + sum(doors.pending_records for doors in self.doors),
             stuck_shards=tuple(lane.shard for lane in self.lanes if self.plan.drained and self._never_done(lane)),

@@ -206,6 +206,8 @@ class Writes:
     """Data of the accepted records."""
     key_bytes: Int64
     put_units: Int64
+    duplicates: Int64 | None = None
+    """Of the accepted records, those that were stored before; None where there are none."""
 
 
 @dataclass(slots=True)

@@ -86,7 +86,8 @@ def bottleneck_sentence(
 
     shards = scenario.stream.shard_count
     timeouts, invocations = value("timeouts", "sum"), value("invocations", "sum")
-    offers = value("accepted_records", "sum") - value("initial_records", "sum") + value("rejected_records", "sum")
+    stored = value("accepted_records", "sum") + value("duplicate_records", "sum") - value("initial_records", "sum")
+    offers = stored + value("rejected_records", "sum")
     busiest, written = value("utilization", "max"), value("shard_write_utilization", "p99")
     if timeouts > 0.05 * invocations:
         limit = format_duration(scenario.function.timeout_s or 0.0)

@@ -60,6 +60,8 @@ class _Making:
             "throttles": recorder.throttles,
         }
         self.counts |= {name: lost[cause] for name, cause in self.settled_otherwise().items()}
+        if writes.duplicates.total:
+            self.counts["duplicate_records"] = writes.duplicates
         self.cost = monthly_cost(
             recorder.scenario, len(final.shards), writes.put_units, recorder.runs.counts["invocations"].total,
             recorder.runs.billed_us / 1e6,
@@ -267,7 +269,7 @@ class _Making:
         """CloudWatch's metrics of the stream and the function, nothing where AWS publishes nothing."""
         recorder, n = self.recorder, self.minutes
         writes, reads, runs = recorder.writes, recorder.reads.whole, recorder.runs
-        accepted = writes.accepted.minutes_until(n)
+        accepted = writes.stored_minutes(n)
         rejected = writes.rejected.minutes_until(n)
         puts = accepted + rejected
         stored = writes.minute_bytes.statistic("Sum", n)
@@ -411,7 +413,7 @@ class _Making:
         """Numbers for the sentences of the verdict."""
         recorder, n = self.recorder, self.minutes
         writes = recorder.writes
-        offered = writes.accepted.minutes_until(n) + writes.rejected.minutes_until(n)
+        offered = writes.stored_minutes(n) + writes.rejected.minutes_until(n)
         rate = offered / (self.lengths_us() / 1e6)
         busy = recorder.timeline.concurrency.minutes.averages(self.end_us, self.minutes) / (
             len(self.final.shards) * recorder.lanes
@@ -436,7 +438,7 @@ class _Making:
         """Arrays per minute (and shard): NaN where there is no data point."""
         recorder, timeline, n = self.recorder, self.recorder.timeline, self.minutes
         writes, runs = recorder.writes, recorder.runs
-        accepted, rejected = writes.accepted.minutes_until(n), writes.rejected.minutes_until(n)
+        accepted, rejected = writes.stored_minutes(n), writes.rejected.minutes_until(n)
         accepted_bytes = np.nan_to_num(writes.minute_bytes.statistic("Sum", n))
         rejected_bytes = np.nan_to_num(writes.minute_rejected_bytes.statistic("Sum", n))
         percentiles = self.grouped["duration_s", MINUTE_US]

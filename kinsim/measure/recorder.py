@@ -403,13 +403,14 @@ class Recorder:
 
     def _check(self, final: Final) -> None:
         """Conservation, per shard and at the producer; a violation is an error of kinsim's."""
-        accepted = self.writes.accepted.by_shard + self.initial.reshape(self.shards, -1).sum(axis=1)
+        stored = self.writes.accepted.by_shard + self.writes.duplicates.by_shard
+        accepted = stored + self.initial.reshape(self.shards, -1).sum(axis=1)
         processed = self.runs.counts["processed_records"].by_shard
         lost = sum((count.by_shard for count in self.lost.values()), np.zeros(self.shards, np.int64))
         for shard in range(self.shards):
             lines = range(shard * self.lines, (shard + 1) * self.lines)
             books = {
-                "accepted": int(accepted[shard]),
+                "accepted, duplicates included": int(accepted[shard]),
                 "stored": int(self._seen[lines].sum()),
                 "stored by the engine's account": sum(final.accepted.get(line, 0) for line in lines),
                 "processed": int(processed[shard]),
@@ -418,7 +419,17 @@ class Recorder:
                 "in flight": sum(final.in_flight.get(line, 0) for line in lines),
             }
             somewhere = books["processed"] + books["lost"] + books["waiting"] + books["in flight"]
-            if len({books["accepted"], books["stored"], books["stored by the engine's account"], somewhere}) > 1:
+            if (
+                len(
+                    {
+                        books["accepted, duplicates included"],
+                        books["stored"],
+                        books["stored by the engine's account"],
+                        somewhere,
+                    }
+                )
+                > 1
+            ):
                 raise InternalError(
                     f"shard {shard} of replication {self.replication} does not conserve records: {books}"
                 )

@@ -35,8 +35,8 @@ class WriteSide:
         """*limits*: bytes and records per second and shard, where a write limiter is on."""
         self.shards, self.warm_up_us, self.limits = shards, warm_up_us, limits
         self.shard_period_us = shard_period_us
-        self.offered, self.accepted, self.rejected, self.retried, self.dropped = (
-            Count(shards, minutes, warm_up_us) for _ in range(5)
+        self.offered, self.accepted, self.rejected, self.retried, self.dropped, self.duplicates = (
+            Count(shards, minutes, warm_up_us) for _ in range(6)
         )
         self.put_units = 0
         self.accepted_bytes = 0
@@ -60,7 +60,7 @@ class WriteSide:
     def grow(self, shards: int) -> None:
         """Have room for so many shards."""
         self.shards = shards
-        for count in (self.offered, self.accepted, self.rejected, self.retried, self.dropped):
+        for count in (self.offered, self.accepted, self.rejected, self.retried, self.dropped, self.duplicates):
             count.grow(shards)
         self.by_shard.grow(shards)
         self._carry = np.concatenate([self._carry, np.zeros((4, shards - self._carry.shape[1]))], axis=1)
@@ -84,6 +84,11 @@ class WriteSide:
             self._second = whole
             if whole < stop:
                 return
+
+    def stored_minutes(self, minutes: int) -> Floats:
+        """Records stored by minute, those stored once more included."""
+        accepted = self.accepted.minutes_until(minutes)
+        return accepted + self.duplicates.minutes_until(minutes) if self.duplicates.total else accepted
 
     def finish(self, end_us: int) -> None:
         """The run ends; what is left of its last second counts as a whole one."""
@@ -120,7 +125,11 @@ class WriteSide:
         shard, time_us, offered, accepted = writes.shard, writes.time_us, writes.offered, writes.accepted
         self.put_units += int(writes.put_units.sum())
         self.accepted_bytes += int(writes.data_bytes.sum()) + int(writes.key_bytes.sum())
-        self.accepted.add_one(shard, accepted, time_us)
+        if writes.duplicates is None:
+            self.accepted.add_one(shard, accepted, time_us)
+        else:
+            self.accepted.add_one(shard, accepted - writes.duplicates, time_us)
+            self.duplicates.add_one(shard, writes.duplicates, time_us)
         first = writes.attempt == 0
         if first.all():
             self.offered.add_one(shard, offered, time_us)

@@ -57,7 +57,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.enhanced_fan_out": _not_true,
     "function.rules": _nothing,
     "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
-    "producer.on_partial_failure": _one_of("retry_failed", "ignore"),
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
@@ -87,7 +86,6 @@ WORDS = {
     "event_source_mapping.starting_position": ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"),
     "stream.stream_mode": ("PROVISIONED", "ON_DEMAND", "ON_DEMAND_ADVANTAGE"),
     "producer.model": ("direct", "sdk", "kpl", "agent", "cloudwatch_logs"),
-    "producer.on_partial_failure": ("retry_failed", "ignore", "resend_all"),
     "engine": ("auto", "reference", "compiled"),
 }
 """Words of the language; any other word is a mistake, reported as one."""
@@ -96,7 +94,6 @@ ADVICE = {
     "event_source_mapping.parallelization_factor": "write 1; more shards give more lanes too",
     "stream.stream_mode": "write PROVISIONED and a shard_count",
     "producer.model": "use direct, sdk or cloudwatch_logs",
-    "producer.on_partial_failure": "use retry_failed or ignore",
     "engine": "write auto or reference",
     "pipelines": "simulate one pipeline at a time",
 }

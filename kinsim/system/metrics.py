@@ -103,7 +103,7 @@ _ALL = (
     _count("retried_records", "records offered again by a producer, each offer counted"),
     _count("dropped_records", "records that a producer gave up"),
     _count("processed_records", "records of invocations that succeeded"),
-    _count("duplicate_records", "records processed once more after a success"),
+    _count("duplicate_records", "records stored once more, by a caller that sends a whole call again"),
     _count("discarded_records", "records given up by the mapping after retries or by age"),
     _count("expired_records", "records that reached the retention period before they were processed"),
     _count("too_large_records", "records whose event exceeds the payload limit on its own"),

@@ -357,6 +357,15 @@ def effective_api(producer: Producer) -> str:
     return producer.api or ("PutRecord" if producer.batch_size is None else "PutRecords")
 
 
+def acts_on_answers(producer: Producer) -> bool:
+    """Whether what is sent next depends on the answer to a whole call, so that the calls belong to the doors.
+
+    >>> acts_on_answers(Producer(model="sdk", api="PutRecords", on_partial_failure="resend_all"))
+    True
+    """
+    return producer.model in ("kpl", "agent") or producer.on_partial_failure == "resend_all"
+
+
 def call_plan(producer: Producer, max_bytes: int = -1) -> CallPlan:
     """The put calls of model sdk: one record each, or up to *batch_size* gathered for at most *flush* (aws:W10).
 

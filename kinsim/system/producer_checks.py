@@ -16,8 +16,8 @@ ONLY_FOR = {
     "api": ("sdk", "kpl", "agent"),
     "batch_size": ("sdk", "kpl", "agent"),
     "flush_s": ("sdk", "kpl", "agent", "cloudwatch_logs"),
-    "on_partial_failure": ("sdk", "kpl", "agent"),
-    "buffer": ("direct", "sdk", "kpl", "agent"),
+    "on_partial_failure": ("sdk",),
+    "buffer": ("direct", "sdk"),
     "distribution": ("cloudwatch_logs",),
     "max_record_size_bytes": ("cloudwatch_logs",),
     "max_log_events": ("cloudwatch_logs",),
@@ -80,6 +80,12 @@ def check_producer(producer: Producer, api: str, retries: bool) -> None:
             help="write retry: {mode: backoff}, or remove it",
             at=("buffer",),
         )
+    if producer.on_partial_failure == "resend_all" and producer.buffer is not None:
+        raise SettingError(
+            "a buffer of single records is not simulated for a caller that sends whole calls again (resend_all)",
+            help="write on_partial_failure: retry_failed, or remove the buffer",
+            at=("buffer",),
+        )
     if producer.model == "sdk" and api == "PutRecords" and producer.retry is not None:
         _check_retries_of_calls(producer, producer.retry.mode)
 
@@ -117,6 +123,12 @@ def _check_retries_of_calls(producer: Producer, mode: str | None) -> None:
             "mode adaptive slows down after throttled calls, but PutRecords is answered with HTTP 200 "
             "whatever is rejected (aws:R6, W12)",
             help="write api: PutRecord, or mode: backoff for the caller's own waits",
+            at=("retry", "mode"),
+        )
+    if producer.on_partial_failure == "resend_all" and mode == "none":
+        raise SettingError(
+            "on_partial_failure resend_all sends the whole call again, but retry mode is none",
+            help="write a retry mode, or on_partial_failure: ignore",
             at=("retry", "mode"),
         )
     if producer.on_partial_failure == "ignore" and mode not in (None, "none"):

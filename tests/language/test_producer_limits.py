@@ -91,8 +91,8 @@ def test_a_key_of_256_characters_and_not_of_257_or_none():
             "never sends a record again",
         ),
         (
-            "{model: sdk, api: PutRecords, on_partial_failure: resend_all}",
-            "resend_all is not simulated by this version",
+            "{model: sdk, api: PutRecords, on_partial_failure: resend_all, retry: {mode: none}}",
+            "sends the whole call again, but retry mode is none",
         ),
         ("{api: PutRecords}", "without model has no api"),
         ("{model: sdk, api: PutRecordz}", "PutRecordz"),

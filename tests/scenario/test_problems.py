@@ -174,7 +174,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("event_source_mapping", "shard_discovery: 61s"),
         ("producer", "model: kpl"),
         ("producer", "model: agent"),
-        ("producer", "{model: sdk, api: PutRecords, on_partial_failure: resend_all, retry: {mode: none}}"),
         ("pipelines", "a: {}"),
         ("engine", ""),
     ],

@@ -1,0 +1,30 @@
+"""Producers of several sources that cannot be simulated on one stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinsim.errors import SettingError
+from kinsim.system.producer import acts_on_answers, retry_plan
+
+if TYPE_CHECKING:
+    from kinsim.scenario.model import Scenario
+
+
+def check_beside(scenario: Scenario) -> None:
+    """Clients that hold single records back decide in another order than those that act on whole calls."""
+    sources = scenario.workload.sources
+    producers = {name: source.producer or scenario.producer for name, source in sources.items()}
+    whole = next((name for name, producer in producers.items() if acts_on_answers(producer)), None)
+    for name, producer in producers.items():
+        if whole is None or acts_on_answers(producer):
+            continue
+        if retry_plan(producer, sources[name].arrivals.model).holds_back:
+            what = "a buffer" if producer.buffer is not None else "retry mode adaptive"
+            own = sources[name].producer is not None
+            raise SettingError(
+                f"{what} of source {name} is not simulated beside source {whole}, whose producer acts on the answers "
+                "to whole calls",
+                help="simulate the sources one at a time, or without it",
+                at=("workload", "sources", name, "producer") if own else ("producer",),
+            )
