@@ -190,7 +190,7 @@ class Invoker:
         failing, factor, hangs, crashes, fails, for_ever, reported = False, 1.0, False, False, False, False, -1
         for number, fault in enumerate(self.plan.faults):
             poisoned = self._poisoned(number, first, end) if fault.records else first
-            if poisoned >= end:
+            if fault.records and poisoned >= end:
                 continue
             u = uniform(self.fault_key, self.shard, batch, tries, number) if fault.probability < 1.0 else 0.0
             if not fault_strikes(now_us, fault.from_us, fault.to_us, fault.probability, u):

@@ -10,6 +10,7 @@ from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits
 from kinsim.engine.reader import Reader
 from kinsim.engine.tables import Loss, Outcome, Tables
+from kinsim.engine.tumbling import TumblingWindow
 from kinsim.system.event_source_mapping import (
     after_failure,
     backoff_us,
@@ -49,6 +50,7 @@ class Lane:
         "stuck",
         "tables",
         "tries",
+        "window",
     )
 
     def __init__(self, plan: Plan, tables: Tables, reader: Reader, invoker: Invoker, backoff_key: int) -> None:
@@ -66,6 +68,7 @@ class Lane:
         self.running: tuple[int, int, int, int] | None = None
         """The invocation under way: end of its records, retries used, when it could start and when it did."""
         self.last_end_us = 0
+        self.window = TumblingWindow(plan, reader) if plan.tumbling_us else None
         self.filled: simpy.Event | None = None
         self.closed = self.finished = self.stuck = False
 
@@ -109,8 +112,10 @@ class Lane:
                 first, reader.head = reader.head, min(reader.read, log.arrived_by(old_us))
                 self.lose(first, reader.head, now_us, Loss.DISCARDED)
                 return False
-        first = reader.head
-        fits = batch_records(reader.read - first, planned.batch_size, planned.batch_size)
+        first, available = reader.head, reader.read - reader.head
+        if self.window is not None:
+            available = self.window.room(first, available)
+        fits = batch_records(available, planned.batch_size, planned.batch_size)
         if (
             planned.payload_limit != NO_LIMIT
             and log.amount("payload_bytes", first, first + fits) > planned.payload_limit
@@ -120,10 +125,19 @@ class Lane:
                 reader.head = first + 1
                 self.lose(first, first + 1, now_us, Loss.TOO_LARGE)
                 return False
-            fits = batch_records(reader.read - first, planned.batch_size, within)
+            fits = batch_records(available, planned.batch_size, within)
+        if self.window is not None:
+            self.window.open(first)
         self.held, reader.head = first, first + fits
         self.parts.append((reader.head, 0))
         return True
+
+    def take_state(self) -> None:
+        """Take the state of the tumbling window that is over: a batch without records, for its final invocation."""
+        assert self.window is not None
+        self.window.close()
+        self.held = self.reader.head
+        self.parts.append((self.held, 0))
 
     def look_again_us(self, now_us: int) -> int | None:
         """When to look whether a batch is full enough: *now_us* if it is, None if only new records tell (aws:E14)."""
@@ -133,6 +147,10 @@ class Lane:
         if limit != NO_LIMIT:
             payload_end = log.within("payload_bytes", first, limit)
         full = buffered >= planned.batch_size or payload_end < reader.read
+        closes_us = NO_LIMIT
+        if self.window is not None:
+            full |= self.window.room(first, buffered) < buffered
+            closes_us = max(now_us, self.window.end_of(first))
         if full or (planned.window_us == 0 and buffered >= planned.minimum_batch):
             return now_us
         ends_us = NO_LIMIT
@@ -142,14 +160,14 @@ class Lane:
         if payload_end < log.end:
             wanted = min(wanted, payload_end + 1)
         fuller_us = reader.fuller_at_us(now_us, wanted)
-        look_us = min(ends_us, NO_LIMIT if fuller_us is None else fuller_us)
+        look_us = min(ends_us, closes_us, NO_LIMIT if fuller_us is None else fuller_us)
         return None if look_us == NO_LIMIT else look_us
 
     def still_there(self, now_us: int) -> bool:
         """Whether the next part of the batch in hand has members left; those lost meanwhile are dropped (aws:T5)."""
-        if now_us < self.nothing_lost_before_us:
-            return True
         planned, part_end = self.plan, self.parts[-1][0]
+        if now_us < self.nothing_lost_before_us or part_end == self.held:
+            return True
         gone_us = expired_by(now_us, planned.retention_us, planned.trim_us)
         old_us = too_old_by(now_us, planned.maximum_age_us)
         for limit_us, cause in ((gone_us, Loss.EXPIRED), (old_us, Loss.DISCARDED)):
@@ -166,6 +184,10 @@ class Lane:
         planned = self.plan
         part_end, attempt = self.parts.pop()
         records = part_end - self.held
+        if not records:  # the state of a window: nothing goes on until its final invocation succeeds (aws:E36)
+            self.parts.append((part_end, attempt + 1))
+            self.stuck = run.hopeless
+            return True
         done, first, next_attempt = after_failure(records, run.reported, attempt, planned.bisects)
         self.held += done
         if not may_retry(next_attempt, planned.maximum_retries):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
 from kinsim.engine.concurrency import Shares
-from kinsim.scenario.beginning import starting_position_s
+from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
@@ -103,6 +103,9 @@ class Plan:
     batch_size: int
     payload_limit: int
     window_us: int
+    tumbling_us: int
+    """Length of tumbling windows, 0 without; how much of one is over at the start of the run."""
+    tumbling_offset_us: int
     minimum_batch: int
     maximum_retries: int
     """OFF: without limit."""
@@ -158,6 +161,8 @@ def plan(scenario: Scenario) -> Plan:
         batch_size=mapping.batch_size,
         payload_limit=NO_LIMIT if mapping.payload_limit_bytes is None else mapping.payload_limit_bytes,
         window_us=_us(mapping.maximum_batching_window_s),
+        tumbling_us=_us(mapping.tumbling_window_s),
+        tumbling_offset_us=tumbling_offset_us(scenario),
         minimum_batch=mapping.minimum_batch,
         maximum_retries=OFF if mapping.maximum_retry_attempts is None else mapping.maximum_retry_attempts,
         maximum_age_us=_us(mapping.maximum_record_age_s, NO_LIMIT),

@@ -175,8 +175,16 @@ class Pipeline:
             now_us = clock.now_us
             if not (reader.eager and reader.read - reader.head >= planned.batch_size):
                 reader.catch_up(now_us, True)
+            closes_us = None if lane.window is None else lane.window.closes_us(now_us)
+            if closes_us == now_us:
+                lane.take_state()
+                yield from self.handle(lane)
+                continue
             if reader.read == reader.head:
                 look_us = reader.next_look_us(now_us)
+                if closes_us is not None:
+                    yield from self.gather(lane, closes_us if look_us is None else min(look_us, closes_us))
+                    continue
                 if look_us is not None:
                     yield At(clock, look_us, STARTS + shard)
                 elif lane.closed and not reader.paused:
@@ -191,12 +199,16 @@ class Pipeline:
                 continue
             if not lane.form_batch(now_us):
                 continue
-            lane.idle = False
-            yield from self.work_off(lane)
-            if not reader.eager:
-                reader.catch_up(clock.now_us - 1, False)
-            lane.idle, lane.stuck = True, False
-            lane.batch, lane.tries = lane.batch + 1, 0
+            yield from self.handle(lane)
+
+    def handle(self, lane: Lane) -> Process:
+        """Work off the batch in hand, while the mapping reads on."""
+        lane.idle = False
+        yield from self.work_off(lane)
+        if not lane.reader.eager:
+            lane.reader.catch_up(self.clock.now_us - 1, False)
+        lane.idle, lane.stuck = True, False
+        lane.batch, lane.tries = lane.batch + 1, 0
 
     def work_off(self, lane: Lane) -> Process:
         """Invoke until every part of the batch in hand has succeeded or is lost."""

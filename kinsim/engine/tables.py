@@ -144,6 +144,7 @@ INVOCATION = np.dtype(
 )
 """One row per invocation, in order of its end.
 
+The final invocation of a tumbling window has no records and no arrivals.
 ``first`` counts the records of the lane's line (see `line_of`) from 0 in arrival order; ``batch`` numbers the
 lane's batches from 0.  ``tries`` is how many invocations the batch or a part of it has had before; ``attempt``
 how many retries have been used up, of those that the mapping allows (a split uses none).  ``done`` records are
@@ -326,6 +327,7 @@ class Tables:
         order = np.argsort(table["shard"], kind="stable")
         shards, starts = np.unique(table["shard"][order], return_index=True)
         for shard, rows in zip(shards, np.split(order, starts[1:]), strict=True) if len(table) else ():
+            rows = rows[table["records"][rows] > 0]
             log, first = logs[shard], table["first"][rows]
             end = first + table["records"][rows]
             table["bytes"][rows] = log.amounts("data_bytes", first, end)

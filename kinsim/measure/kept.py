@@ -41,7 +41,7 @@ class KeptInvocations:
             return
         first, last = table["first"].copy(), table["first"] + table["records"] - 1
         for line in np.unique(table["line"]).tolist():
-            mine = table["line"] == line
+            mine = (table["line"] == line) & (table["records"] > 0)
             first[mine], last[mine] = logs[line].on_shard(first[mine]), logs[line].on_shard(last[mine])
         self._parts.append({**table, "first": first, "last": last})
 
@@ -65,7 +65,9 @@ class KeptInvocations:
             **{f"{name}_s": column for name, column in seconds.items()},
             "outcome": np.array(OUTCOMES, object)[columns["outcome"]],
             "cold": columns["init_us"] > 0,
-            "iterator_age_s": (columns[self.age_at] - columns["last_arrival_us"]) / 1e6,
+            "iterator_age_s": np.where(
+                columns["records"] > 0, (columns[self.age_at] - columns["last_arrival_us"]) / 1e6, np.nan
+            ),
         }
 
 

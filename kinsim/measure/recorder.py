@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import INVOCATION, Final, Loss, Window, line_of, shard_of
+from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window, line_of, shard_of
 from kinsim.errors import InternalError
 from kinsim.measure.cells import grown
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
@@ -21,11 +21,13 @@ from kinsim.measure.levels import LOSE, SETTLE, TAKE
 from kinsim.measure.minutes import Count
 from kinsim.measure.reads import ReadSide
 from kinsim.measure.result import ReplicationResult
-from kinsim.measure.runs import Billing, Columns, RunSide, columns_of, done_apart
+from kinsim.measure.runs import Billing, Columns, RunSide, begins_with_records, columns_of, done_apart
 from kinsim.measure.stretches import LINE_BITS, MINUTE_US, Int64, Stretches
 from kinsim.measure.timeline import FIRST, LINE, NEVER_US, RECORDS, TIME, Timeline
 from kinsim.measure.wanted import Wanted
 from kinsim.measure.writes import WriteSide
+from kinsim.scenario.beginning import tumbling_offset_us
+from kinsim.system.event_source_mapping import tumbling_window_ends_us
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -91,7 +93,7 @@ class Recorder:
             self.shards, minutes, self.warm_up_us, period_us,
             batch_size=mapping.batch_size, age_at=mapping.iterator_age,
             billing=Billing(round(quantum * 1_000), with_init), groups=self.wanted.groups(),
-            lanes=self.lanes, lines=self.lines,
+            lanes=self.lanes, lines=self.lines, tumbling=mapping.tumbling_window_s > 0,
         )  # fmt: skip
         self.reads = ReadSide(
             self.shards, minutes, round((mapping.poll_interval_s or 0.0) * 1e6), bool(stream.shard_level_metrics)
@@ -114,6 +116,7 @@ class Recorder:
         self._left_us = np.zeros(lines, np.int64)
         self._unsettled = np.zeros(lines, np.int64)
         """Records in batches that have failed and are neither processed nor lost."""
+        self.windows = OpenWindows(scenario) if mapping.tumbling_window_s else None
         self._beyond_gap = np.zeros((7, 0), np.int64)
         self._held = _Held(lines)
         self._fresh: dict[int, Stretches] = {}
@@ -221,7 +224,7 @@ class Recorder:
 
     def _fetch_records(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
         """The records of first tries, and those done by later ones or in part, while they can be read."""
-        first_try = table["tries"] == 0
+        first_try = begins_with_records(table)
         apart = done_apart(table)
         for which, records, lists in (
             (first_try, table["records"], self._held.started),
@@ -291,7 +294,7 @@ class Recorder:
 
     def _order(self, table: Columns, losses: Int64, arrivals: list[list[Stretches]]) -> None:
         """Arrivals, removals from the backlog, ends of stays and invocations for the timeline."""
-        first_try = table["tries"] == 0
+        first_try = begins_with_records(table)
         line, first, records = (table[name][first_try] for name in ("line", "first", "records"))
         taken = np.stack(
             [
@@ -317,6 +320,8 @@ class Recorder:
         self.timeline.add(arrivals, removals, settles, runs)
         if line.size:
             np.maximum.at(self._known, line, first + records)
+        if self.windows is not None:
+            self.windows.note(table)
         np.add.at(self._unsettled, line, records)
         np.subtract.at(self._unsettled, table["line"], table["done"])
         np.subtract.at(self._unsettled, losses[0][~waiting], losses[3][~waiting])
@@ -379,6 +384,8 @@ class Recorder:
                 if self.retention_us is not None:
                     at_us = min(at_us, head_us + self.retention_us)
             earliest = min(earliest, at_us)
+        for line, closes_us in self.windows.closes_us.items() if self.windows is not None else ():
+            earliest = min(earliest, max(int(last_us[line]), closes_us))
         return earliest
 
     def _head_us(self, line: int, number: int) -> int:
@@ -392,7 +399,7 @@ class Recorder:
             return
         table = columns_of(final.under_way, self.lines)
         table["end_us"][:] = NEVER_US
-        first_try = table["tries"] == 0
+        first_try = begins_with_records(table)
         columns = (table[name][first_try].tolist() for name in ("line", "first", "records"))
         started = [
             _with_events(line, self.logs[line].pieces(first, first + records))
@@ -454,6 +461,26 @@ class Recorder:
                 self.kept_records.rest(line, log, taken - held, taken, "in_flight")
             if waiting:
                 self.kept_records.rest(line, log, end - waiting, end, "waiting")
+
+
+class OpenWindows:
+    """Tumbling windows that have had a batch and wait for their final invocation, by line."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.window_us = round(scenario.event_source_mapping.tumbling_window_s * 1e6)
+        self.offset_us = tumbling_offset_us(scenario)
+        self.closes_us: dict[int, int] = {}
+
+    def note(self, table: Columns) -> None:
+        """Take in invocations that ended, each line's in order."""
+        telling = (table["records"] > 0) | (table["outcome"] == Outcome.OK)
+        columns = (table[name][telling].tolist() for name in ("line", "records", "last_arrival_us"))
+        last = {line: (records, arrival_us) for line, records, arrival_us in zip(*columns, strict=True)}
+        for line, (records, arrival_us) in last.items():
+            if records:
+                self.closes_us[line] = tumbling_window_ends_us(arrival_us, self.window_us, self.offset_us)
+            else:
+                self.closes_us.pop(line, None)
 
 
 class _Held:

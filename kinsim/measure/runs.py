@@ -39,6 +39,11 @@ def columns_of(rows: NDArray[np.void], lines: int = 1) -> dict[str, Int64]:
     return {**dict(zip(names, table, strict=True)), "line": line}
 
 
+def begins_with_records(table: Columns) -> NDArray[np.bool_]:
+    """Which invocations are the first of their batch; the final ones of tumbling windows have no records."""
+    return np.asarray((table["tries"] == 0) & (table["records"] > 0), np.bool_)
+
+
 def done_apart(table: Columns) -> NDArray[np.bool_]:
     """Which invocations finished records that a first try did not finish all at once: retries and partial ones."""
     return np.asarray((table["done"] > 0) & ((table["tries"] > 0) | (table["outcome"] != Outcome.OK)), np.bool_)
@@ -73,6 +78,7 @@ class RunSide:
         groups: Iterable[tuple[str, int, tuple[float, ...]]],
         lanes: int = 1,
         lines: int = 1,
+        tumbling: bool = False,
     ) -> None:
         """*lanes* and *lines* of each shard.
 
@@ -81,7 +87,8 @@ class RunSide:
         self.shards, self.warm_up_us = shards, warm_up_us
         self.lanes, self.lines = lanes, lines
         self.batch_size, self.age_at, self.billing = batch_size, AGE_AT[age_at], billing
-        self.counts = {name: Count(shards, minutes, warm_up_us) for name in COUNTS}
+        counts = (*COUNTS, "final_invocations") if tumbling else COUNTS
+        self.counts = {name: Count(shards, minutes, warm_up_us) for name in counts}
         self.samples = {name: Samples(shards) for name in PER_INVOCATION + PER_RECORD}
         self.minutes = {name: MinuteStat(minutes) for name in PER_INVOCATION + PER_RECORD}
         self.groups = {(name, period): Grouped(period, wanted) for name, period, wanted in groups}
@@ -111,7 +118,7 @@ class RunSide:
             return
         self._count(table)
         self._invocations(table)
-        self._records(_chosen(table, table["tries"] == 0), started, waits=True)
+        self._records(_chosen(table, begins_with_records(table)), started, waits=True)
         again = done_apart(table)
         if again.any():
             chosen = _chosen(table, again)
@@ -120,7 +127,7 @@ class RunSide:
     def under_way(self, table: Columns, started: Stretches, end_us: int) -> None:
         """Invocations in progress when the run ends at *end_us*; records of first tries have waited, nothing else."""
         np.add.at(self.busy_us, table["shard"], end_us - table["start_us"])
-        first_try = table["tries"] == 0
+        first_try = begins_with_records(table)
         if first_try.any():
             self._records(_chosen(table, first_try), started, waits=True)
 
@@ -141,6 +148,8 @@ class RunSide:
             "cold_starts": table["init_us"] > 0,
             "full_batches": records >= self.batch_size,
         }
+        if "final_invocations" in self.counts:
+            flags["final_invocations"] = records == 0
         self.counts["invocations"].add(shard, one, start_us)
         for name, flag in flags.items():
             if flag.any():
@@ -155,14 +164,22 @@ class RunSide:
         shard, start_us, duration_us = table["shard"], table["start_us"], table["duration_us"]
         billed = self.billing.of(duration_us, table["init_us"])
         self.billed_us += int(billed.sum())
+        values = {"batch_records": table["records"], "duration_s": duration_us, "billed_s": billed}
+        self._per_invocation(shard, start_us, values)
+        table = _chosen(table, table["records"] > 0)
+        shard, start_us = table["shard"], table["start_us"]
+        if not start_us.size:
+            return
         age = table[self.age_at] - table["last_arrival_us"]
-        values = {
-            "batch_records": table["records"],
-            "duration_s": duration_us,
-            "billed_s": billed,
-            "iterator_age_s": age,
-            "first_record_age_s": start_us - table["first_arrival_us"],
-        }
+        first_age = start_us - table["first_arrival_us"]
+        self._per_invocation(shard, start_us, {"iterator_age_s": age, "first_record_age_s": first_age})
+        column = start_us // self.shard_period_us
+        self._reserve(int(column.max()))
+        cell = shard * self.shard_age.shape[1] + column
+        np.maximum.at(self.shard_age.reshape(-1), cell, (age / 1e6).astype(np.float32))
+
+    def _per_invocation(self, shard: Int64, start_us: Int64, values: dict[str, Int64]) -> None:
+        """A sample of each of *values* from every invocation."""
         minute = start_us // MINUTE_US
         one = np.broadcast_to(np.int64(1), start_us.shape)
         late = start_us >= self.warm_up_us
@@ -176,11 +193,8 @@ class RunSide:
                 spread = Spread(shard[late], chosen, np.broadcast_to(np.int64(1), chosen.shape), start_us[late])
             self.samples[name].add(spread)
         for (name, _), group in self.groups.items():
-            group.add(start_us, values[name])
-        column = start_us // self.shard_period_us
-        self._reserve(int(column.max()))
-        cell = shard * self.shard_age.shape[1] + column
-        np.maximum.at(self.shard_age.reshape(-1), cell, (age / 1e6).astype(np.float32))
+            if name in values:
+                group.add(start_us, values[name])
 
     def _reserve(self, column: int) -> None:
         more = column + 1 - self.shard_age.shape[1]

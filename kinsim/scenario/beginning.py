@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kinsim.errors import SettingError
@@ -9,6 +10,8 @@ from kinsim.units import format_duration, parse_time
 
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_beginning(scenario: Scenario) -> None:
@@ -44,6 +47,14 @@ def starting_position_s(scenario: Scenario) -> float:
     given, start = scenario.event_source_mapping.starting_position_timestamp, scenario.run.start_time
     assert given is not None and start is not None
     return (parse_time(given) - parse_time(start)).total_seconds()
+
+
+def tumbling_offset_us(scenario: Scenario) -> int:
+    """How much of a tumbling window is over when the run starts: windows follow the wall clock where it is known."""
+    window_us, start = round(scenario.event_source_mapping.tumbling_window_s * 1e6), scenario.run.start_time
+    if not window_us or start is None:
+        return 0
+    return (parse_time(start) - EPOCH) // timedelta(microseconds=1) % window_us
 
 
 def _check_backlog(scenario: Scenario) -> None:

@@ -191,6 +191,18 @@ class EventSourceMapping(Settings):
         return self
 
     @model_validator(mode="after")
+    def _carries_state(self) -> Self:
+        if self.tumbling_window_s and self.parallelization_factor > 1:
+            raise SettingError(
+                f"windows of {format_duration(self.tumbling_window_s)} carry state from invocation to invocation, but "
+                f"parallelization_factor is {self.parallelization_factor}: how batches in flight together share it is "
+                "not published",
+                help="write parallelization_factor: 1 and more shards, or tumbling_window: 0s",
+                at=("tumbling_window",),
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.minimum_batch > self.batch_size:
             raise SettingError(
@@ -298,6 +310,19 @@ def window_ends_us(first_arrival_us: int, previous_end_us: int, window_us: int) 
     (15, 17)
     """
     return max(first_arrival_us, previous_end_us) + window_us
+
+
+@rule
+def tumbling_window_ends_us(arrival_us: int, window_us: int, offset_us: int) -> int:
+    """End of the tumbling window of a record that arrived then; it belongs to the next one (aws:E36).
+
+    Windows follow one another from midnight of 1 January 1970 on (ASSUMPTION), of which *offset_us* is over in the
+    current window when the run starts.
+
+    >>> tumbling_window_ends_us(59, 60, 0), tumbling_window_ends_us(60, 60, 0), tumbling_window_ends_us(60, 60, 15)
+    (60, 120, 105)
+    """
+    return ((arrival_us + offset_us) // window_us + 1) * window_us - offset_us
 
 
 @rule

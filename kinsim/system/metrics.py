@@ -119,6 +119,7 @@ _ALL = (
     _count("filtered_records", "records that the mapping's filter left out"),
     _count("skipped_records", "records before the starting position"),
     _count("invocations", "runs of the function, failed ones included, throttled ones not", "Invocations"),
+    _count("final_invocations", "of the invocations those that closed a tumbling window, without records"),
     _count("errors", "invocations that failed: exceptions, crashes, time-outs", "Errors"),
     _count("timeouts", "invocations stopped at the time-out; they are also errors"),
     _count("throttles", "invocation requests that found no free concurrency", "Throttles"),
