@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from kinsim.engine.admission import Doors, Limits, accepted_of, doors_of, together
+from kinsim.engine.agent import AgentCaller
 from kinsim.engine.callers import Caller, Latency, OneByOne, Record, Retries, WholeCalls
 from kinsim.engine.draws import Purpose
 from kinsim.engine.offers import admit
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import singles
 from kinsim.engine.tables import Int64, Rows, Writes
+from kinsim.system.agent import agent_plan
 from kinsim.system.producer import NEVER_US, RetryPlan, acts_on_answers, call_plan
 
 if TYPE_CHECKING:
@@ -44,8 +46,13 @@ def caller_of(pipeline: Pipeline) -> MakeCaller | None:
     def generator(*entity: int) -> np.random.Generator:
         return context.generator(Purpose.PRODUCER, *entity)
 
+    def latency() -> Latency:
+        return Latency(producer.put_latency_s, generator)
+
+    if producer.model == "agent":
+        return lambda retries: AgentCaller(agent_plan(producer.agent), latency(), retries)
     plan = call_plan(producer, context.call_bytes)
-    return lambda retries: WholeCalls(plan, Latency(producer.put_latency_s, generator), retries)
+    return lambda retries: WholeCalls(plan, latency(), retries)
 
 
 class CallDoors:

@@ -55,7 +55,7 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.consumers": _nothing,
     "stream.enhanced_fan_out": _not_true,
     "function.rules": _nothing,
-    "producer.model": _one_of("direct", "sdk", "cloudwatch_logs"),
+    "producer.model": _one_of("direct", "sdk", "agent", "cloudwatch_logs"),
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
@@ -93,7 +93,7 @@ WORDS = {
 ADVICE = {
     "event_source_mapping.parallelization_factor": "write 1; more shards give more lanes too",
     "stream.stream_mode": "write PROVISIONED and a shard_count",
-    "producer.model": "use direct, sdk or cloudwatch_logs",
+    "producer.model": "use direct, sdk, agent or cloudwatch_logs",
     "engine": "write auto or reference",
     "pipelines": "simulate one pipeline at a time",
 }

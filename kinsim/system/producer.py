@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from kinsim.errors import SettingError
 from kinsim.rule import rule
+from kinsim.system.agent import Agent
 from kinsim.system.distributions import DurationSpread
 from kinsim.system.producer_checks import SDK_MODES, check_producer, check_retry
 from kinsim.system.sdk_client import FIRST_TRY_REFUND, QUOTA, THROTTLE_COST
@@ -149,6 +150,7 @@ class Producer(Settings):
     model: Literal["direct", "sdk", "kpl", "agent", "cloudwatch_logs"] | None = Field(
         default=None,
         description="direct: each record is offered at its own time; sdk: calls of an application; "
+        "agent: the Kinesis Agent, which reads files; "
         "cloudwatch_logs: a subscription filter, which packs the log events of a log stream.",
         examples=["sdk"],
     )
@@ -187,6 +189,9 @@ class Producer(Settings):
         description="Share of the records (cloudwatch_logs: of the log events) that is sent at all.",
         examples=["100%"],
         gt=0,
+    )
+    agent: Agent | None = Field(
+        default=None, description="agent: how it buffers and waits.", examples=[{"max_buffer_age": "30s"}]
     )
     distribution: Literal["by_log_stream", "random"] | None = Field(
         default=None,
@@ -298,7 +303,7 @@ def _retries(producer: Producer, arrivals_model: str) -> RetryPlan:
         mode = "backoff" if shaped or model == "cloudwatch_logs" else "legacy" if model == "sdk" else "none"
     give_up_us = -1 if retry.give_up_after_s is None else _us(retry.give_up_after_s)
     attempts = retry.max_attempts
-    if mode == "none" or producer.on_partial_failure == "ignore":
+    if mode == "none" or producer.on_partial_failure == "ignore" or model in ("kpl", "agent"):
         return RetryPlan()
     if mode == "legacy":
         limit = (

@@ -13,9 +13,11 @@ SDK_MODES = ("standard", "standard-2026", "adaptive")
 """Modes of the newer SDKs: three attempts, fixed waits, a retry quota (aws:R3 to R5)."""
 
 ONLY_FOR = {
-    "api": ("sdk", "kpl", "agent"),
-    "batch_size": ("sdk", "kpl", "agent"),
-    "flush_s": ("sdk", "kpl", "agent", "cloudwatch_logs"),
+    "api": ("sdk",),
+    "batch_size": ("sdk",),
+    "flush_s": ("sdk", "cloudwatch_logs"),
+    "retry": ("direct", "sdk", "cloudwatch_logs"),
+    "agent": ("agent",),
     "on_partial_failure": ("sdk",),
     "buffer": ("direct", "sdk"),
     "distribution": ("cloudwatch_logs",),
@@ -25,6 +27,14 @@ ONLY_FOR = {
     "gzip": ("cloudwatch_logs",),
 }
 """Settings that mean something for some models only."""
+
+INSTEAD = {
+    ("agent", "batch_size"): "agent.max_buffer_records",
+    ("agent", "flush"): "agent.max_buffer_age",
+    ("agent", "retry"): "agent.retry_initial_backoff and retry_max_backoff, without limit (aws:A2)",
+    ("agent", "buffer"): "agent.publish_queue_capacity, and the files behind it",
+}
+"""What a model calls the settings that others have, in its own words."""
 
 
 # -- retries -------------------------------------------------------------------------------------------------
@@ -96,7 +106,9 @@ def _check_model(producer: Producer) -> None:
         if known and producer.model not in models and getattr(producer, name) is not None:
             key = type(producer).model_fields[name].alias or name
             had = f"model {producer.model}" if producer.model is not None else "a producer without model"
-            raise SettingError(f"{had} has no {key}", help=f"it belongs to {' and '.join(models)}", at=(key,))
+            own = INSTEAD.get((str(producer.model), key))
+            instead = f"; here it is {own}" if own else ""
+            raise SettingError(f"{had} has no {key}", help=f"it belongs to {' and '.join(models)}{instead}", at=(key,))
 
 
 def _check_single_calls(producer: Producer) -> None:

@@ -161,3 +161,77 @@ def test_a_buffer_beside_a_caller_of_whole_calls_is_refused():
     sources = {"a": {**together(1), "producer": held}, "b": {**together(1), "producer": WHOLE}}
     with pytest.raises(ConfigError, match="a buffer of source a is not simulated beside source b"):
         run({"sources": sources}, {})
+
+
+# -- the Kinesis Agent ----------------------------------------------------------------------------------------
+
+
+def agent(**settings: Any) -> dict[str, Any]:
+    return {"model": "agent", "put_latency": "0s", "agent": settings}
+
+
+def stored_at(result: Any) -> dict[float, int]:
+    """Records by the instant at which they were stored."""
+    return {float(at): int(n) for at, n in result.records.groupby("accepted_s").size().items()}
+
+
+def test_a_buffer_is_put_when_it_is_full_or_a_minute_old():
+    """aws:A1: two of 500 at once, the rest of 200 after 60 s; calls follow one another, each 25 ms long."""
+    found = run(together(1_200), {**agent(), "put_latency": "25ms"}, duration="2m", stream={"shard_count": 2})
+    assert stored_at(found) == {0.025: 500, 0.05: 500, 60.025: 200}
+    assert found["end_to_end_latency_s"]["max"] > 60
+
+
+def test_a_buffer_is_full_by_bytes_when_the_next_record_does_not_fit():
+    """Five MiB hold 52 records of 100,000 B with keys of 36 B: of 110, two buffers at once and 6 after a minute."""
+    found = run(together(110, "100_000 B"), agent(), duration="2m", stream={"shard_count": 20})
+    assert stored_at(found) == {0.0: 104, 60.0: 6}
+
+
+def test_only_rejected_records_are_put_again_before_the_others():
+    """aws:A2: 300 a second, 800 at once in buffers of 500 and, after 5 s, 300.
+
+    300 of the first are stored at once.  200 of 500 are 0.4 failures: no wait; the second call fails as a whole, which
+    makes 1.4 and waits from 70 to 130 ms.  The last of the 200 is stored 200 / 300 s after the start at the earliest.
+    """
+    found = run(together(800), agent(max_buffer_age="5s"), stream={"write_limit_records": 300})
+    assert counts(found) | {"rejected": 0, "retried": 0} == {
+        "offered": 800, "accepted": 800, "duplicate": 0, "rejected": 0, "retried": 0, "dropped": 0,
+        "in_producer": 0, "processed": 800,
+    }  # fmt: skip
+    at = stored_at(found)
+    assert at.pop(0.0) == 300
+    assert at.pop(5.0) == 300
+    first = min(at)
+    assert 0.07 <= first <= 0.13 and at[first] == int(first * 300)
+    assert sum(at.values()) == 200 and 2 / 3 <= max(at) < 2 / 3 + 0.1 * 2**5 * 1.3
+    assert found["retried_records"]["sum"] == found["rejected_records"]["sum"]
+
+
+def test_the_agent_backs_off_further_than_the_shard_needs():
+    """10 a second of 100 that come, in buffers of 500 from 5 s on; the bucket holds 10.
+
+    Waits double from 100 ms to 10 s, so that without jitter calls come 0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 12.7, 22.7 ...
+    52.7 s after the first, and store 10 + 1 + 2 + 4 + 8 + 7 x 10 = 95 of the 600 that the shard could have taken.
+    """
+    workload = {"arrivals": {"model": "constant", "rate": "100/s"}}
+    found = counts(run(workload, agent(), stream={"write_limit_records": 10}))
+    assert (found["dropped"], found["duplicate"]) == (0, 0)
+    assert found["accepted"] + found["in_producer"] == found["offered"] == 6_000
+    assert 75 <= found["accepted"] <= 115
+
+
+@pytest.mark.parametrize(("capacity", "stored"), [(100, 59 * 2), (1, 2 + 2 + 8 + 56 * 10)])
+def test_a_full_queue_leaves_records_in_their_files_until_there_is_room(capacity, stored):
+    """aws:A4: a record a second, buffers of 1 s, calls of 10 s one after another: at the doors at 11, 21 ... 591 s.
+
+    A long queue holds buffers of two records (0 and 1, 2 and 3 ...).  A queue of one is full from 3 s on: at 11 s it
+    takes the records 4 to 11 from the files, at 21 s those from 12 to 21, and so on.
+    """
+    workload = {"arrivals": {"model": "constant", "rate": "1/s"}}
+    producer = {**agent(max_buffer_age="1s", publish_queue_capacity=capacity), "put_latency": "10s"}
+    found = run(workload, producer, duration="10m")
+    assert counts(found) == {
+        "offered": 600, "accepted": stored, "duplicate": 0, "rejected": 0, "retried": 0, "dropped": 0,
+        "in_producer": 600 - stored, "processed": stored,
+    }  # fmt: skip

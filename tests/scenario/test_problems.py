@@ -172,7 +172,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("event_source_mapping", "lane_failure_blocks_shard: true"),
         ("event_source_mapping", "shard_discovery: 61s"),
         ("producer", "model: kpl"),
-        ("producer", "model: agent"),
         ("pipelines", "a: {}"),
         ("engine", ""),
     ],

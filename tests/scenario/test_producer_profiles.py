@@ -8,7 +8,9 @@ import pytest
 
 from kinsim.engine.arrivals import ArrivalSource, arrivals_key
 from kinsim.engine.context import contexts
+from kinsim.errors import ConfigError
 from kinsim.scenario import load_profile, parse
+from kinsim.system.agent import AgentPlan, agent_plan
 from kinsim.system.producer import BACKOFF, FULL, LEGACY, RetryPlan, call_plan, retry_plan, subscription_plan
 
 SECOND = 1_000_000
@@ -91,3 +93,39 @@ def test_cloudwatch_logs_of_both_years(profile):
 @pytest.mark.parametrize("profile", ["aws-2017", "aws-2026", "ideal"])
 def test_direct_records_are_offered_once(profile):
     assert plan(profile, "{}") == RetryPlan()
+
+
+@pytest.mark.parametrize("profile", ["aws-2017", "aws-2026"])
+def test_the_agent_of_both_years(profile):
+    """aws:A1, A2, A4: 60 s, 500 records, 5 MiB; 100 ms to 10 s; 100 buffers.  aws:W23."""
+    sent = scenario(profile, "{model: agent}").producer
+    assert agent_plan(sent.agent) == AgentPlan(60 * SECOND, 500, 5_242_880, 100_000, 10 * SECOND, 100)
+    assert sent.put_latency_s.mean == 0.025
+    known = scenario(profile, "{model: agent}").provenance
+    assert known["producer.agent.max_buffer_age"].source == "aws:A1"
+    assert known["producer.agent.retry_initial_backoff"].source == "aws:A2"
+
+
+@pytest.mark.parametrize("profile", ["aws-2017", "aws-2026"])
+@pytest.mark.parametrize(
+    ("setting", "accepted", "source"),
+    [
+        ("max_buffer_age: 999ms", "1s to 15m", "aws:A1"),
+        ("max_buffer_age: 901s", "1s to 15m", "aws:A1"),
+        ("max_buffer_records: 501", "1 to 500", "aws:A1"),
+        ("max_buffer_size: 5_242_881 B", "1 B to 5 MiB", "aws:A1"),
+    ],
+)
+def test_settings_of_the_agent_out_of_range(profile, setting, accepted, source):
+    with pytest.raises(ConfigError) as caught:
+        scenario(profile, f"{{model: agent, agent: {{{setting}}}}}")
+    (problem,) = caught.value.problems
+    assert problem.path == f"producer.agent.{setting.partition(':')[0]}"
+    assert f"profile {profile} accepts {accepted} ({source}" in problem.help
+
+
+def test_the_agent_has_its_own_words():
+    for setting, own in (("flush: 5s", "max_buffer_age"), ("batch_size: 5", "max_buffer_records"),
+                         ("retry: {mode: legacy}", "retry_initial_backoff")):  # fmt: skip
+        with pytest.raises(ConfigError, match=f"here it is agent.{own}"):
+            scenario("aws-2026", f"{{model: agent, {setting}}}")
