@@ -9,6 +9,7 @@ from kinsim.engine.draws import uniform
 from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits
 from kinsim.engine.reader import Reader
+from kinsim.engine.redriving import Redrive
 from kinsim.engine.tables import Loss, Outcome, Tables
 from kinsim.engine.tumbling import TumblingWindow
 from kinsim.system.event_source_mapping import (
@@ -45,6 +46,7 @@ class Lane:
         "parts",
         "plan",
         "reader",
+        "redrive",
         "running",
         "shard",
         "stuck",
@@ -68,6 +70,7 @@ class Lane:
         self.running: tuple[int, int, int, int] | None = None
         """The invocation under way: end of its records, retries used, when it could start and when it did."""
         self.last_end_us = 0
+        self.redrive: Redrive | None = None
         self.window = TumblingWindow(plan, reader) if plan.tumbling_us else None
         self.filled: simpy.Event | None = None
         self.closed = self.finished = self.stuck = False
@@ -79,8 +82,9 @@ class Lane:
 
     @property
     def unsettled(self) -> int:
-        """First record that is neither processed nor lost."""
-        return self.reader.head if self.idle else self.held
+        """First record that is neither processed nor lost, or is to be put back."""
+        first = self.reader.head if self.idle else self.held
+        return first if self.redrive is None else min(first, self.redrive.needs_from)
 
     def begin_to_read(self, now_us: int) -> None:
         """The mapping begins to read: what came before its starting position is not for it."""
@@ -223,8 +227,19 @@ class Lane:
             run.init_us, run.duration_us, run.outcome, 0, 0,
         )  # fmt: skip
 
+    def redriven(self, run: Run, batch: int, first: int, end: int, times_us: tuple[int, int, int]) -> tuple[int, ...]:
+        """A row of the table INVOCATION for records that were put back; *times_us*: ready, start and end."""
+        self.tables.settled_us = max(self.tables.settled_us, times_us[2])
+        done = end - first if run.outcome == Outcome.OK else max(run.reported, 0)
+        return (
+            self.shard, 0, batch, first, end - first, 0, 0, 0, 1, done, *times_us, run.init_us, run.duration_us,
+            run.outcome, 0, 0,
+        )  # fmt: skip
+
     def lose(self, first: int, end: int, time_us: int, cause: Loss) -> None:
         """One row of the table LOSS."""
+        if self.redrive is not None and cause == Loss.DISCARDED:
+            self.redrive.discard(first, end, time_us)
         events = self.log.amount("log_events", first, end)
         self.tables.settled_us = max(self.tables.settled_us, time_us)
         self.tables.losses.append(np.array([[self.shard, 0, time_us, first, end - first, events, cause]], np.int64))

@@ -112,6 +112,8 @@ class Plan:
     maximum_age_us: int
     bisects: bool
     reports_items: bool
+    redrive_us: int
+    """When discarded records are put back; OFF: never."""
     position_us: int
     """Where the mapping starts reading: -NO_LIMIT at the trim horizon, NO_LIMIT at the latest record, else a time."""
     outages: tuple[tuple[int, int], ...]
@@ -168,6 +170,7 @@ def plan(scenario: Scenario) -> Plan:
         maximum_age_us=_us(mapping.maximum_record_age_s, NO_LIMIT),
         bisects=mapping.bisect_batch_on_function_error,
         reports_items=mapping.report_batch_item_failures,
+        redrive_us=_us(mapping.redrive_at_s, OFF),
         position_us=_position_us(scenario),
         outages=tuple((_us(outage.from_s), _us(outage.to_s, NO_LIMIT)) for outage in mapping.disabled),
         poll_interval_us=_us(mapping.poll_interval_s),

@@ -21,9 +21,10 @@ from kinsim.engine.concurrency import Slots
 from kinsim.engine.draws import Purpose, address_key, uniform
 from kinsim.engine.invoking import Invoker
 from kinsim.engine.lane import Lane
-from kinsim.engine.plan import NO_LIMIT, Plan, plan
+from kinsim.engine.plan import NO_LIMIT, OFF, Plan, plan
 from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import Reader
+from kinsim.engine.redriving import REDRIVEN, Redrive
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.stream_numbers import StreamNumbers
 from kinsim.engine.tables import Final, Outcome, Rows, Shard, Sink, Tables
@@ -63,6 +64,8 @@ class Pipeline:
         self.clock = Clock(initial_time=0)
         self.tables = Tables()
         self.disabled_for_ever = False
+        self.to_redrive = 0
+        """Shards whose discarded records have not been put back yet."""
         self.provisioned_in_use = 0
         self.ranges = hash_key_ranges(self.plan.shard_count)
         self.lanes = [self._lane(scenario, replication, shard) for shard in range(self.plan.shard_count)]
@@ -71,7 +74,8 @@ class Pipeline:
             self._store_backlog(InitialBacklog(scenario, replication))
         jitter_key = address_key(scenario.run.seed, replication, Purpose.RETRY_JITTER)
         self.doors = all_doors(self.plan.shard_count, self.plan.limits, arrivals, jitter_key)
-        self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(len(self.lanes)) else None
+        at_once = len(self.lanes) * (1 if self.plan.redrive_us == OFF else 2)
+        self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(at_once) else None
         self.looks_later = False
         poison = [record for fault in self.plan.faults for record in fault.records]
         self.numbers = StreamNumbers(poison) if poison else None
@@ -90,7 +94,12 @@ class Pipeline:
         budget = None if planned.read_limits is None else ReadBudget(*planned.read_limits)
         reader = Reader(shard, planned, ShardLog(), phase_us, self.tables.polls, budget)
         invoker = Invoker(scenario, replication, shard, planned, reader.log)
-        return Lane(planned, self.tables, reader, invoker, address_key(seed, replication, Purpose.BACKOFF))
+        lane = Lane(planned, self.tables, reader, invoker, address_key(seed, replication, Purpose.BACKOFF))
+        if planned.redrive_us != OFF:
+            redriver = Invoker(scenario, replication, shard, planned, reader.log)
+            redriver.poison = invoker.poison
+            lane.redrive = Redrive(planned, reader.log, redriver)
+        return lane
 
     def run(self) -> None:
         """Run to the end of the scenario's duration, or until everything is settled."""
@@ -102,6 +111,9 @@ class Pipeline:
             self.begin_to_read(0)
         for lane in self.lanes:
             clock.process(self.consume(lane))
+            if lane.redrive is not None:
+                self.to_redrive += 1
+                clock.process(self.put_back(lane, lane.redrive))
         while (next_us := clock.peek()) < end_us:
             clock.step()
         if self.plan.drained:
@@ -113,6 +125,8 @@ class Pipeline:
 
     def _only_stuck(self) -> bool:
         """Whether nothing is left but what can never be processed."""
+        if self.to_redrive:
+            return False
         open_lanes = [lane for lane in self.lanes if not lane.finished]
         return bool(open_lanes) and all(lane.closed and self._never_done(lane) for lane in open_lanes)
 
@@ -254,6 +268,30 @@ class Pipeline:
                 ready_us += LEAST_CYCLE_US
             yield At(clock, ready_us, STARTS + shard)
 
+    def put_back(self, lane: Lane, redrive: Redrive) -> Process:
+        """Process: at its time invoke the function with what the mapping has discarded, beside it (aws:E32)."""
+        clock, tables, invoker = self.clock, self.tables, redrive.invoker
+        yield At(clock, self.plan.redrive_us, STARTS + lane.shard)
+        for number, (first, end) in enumerate(redrive.batches(), start=REDRIVEN):
+            ready_us = clock.now_us
+            if self.slots is not None:
+                yield from self.acquire(lane, self.slots)
+            start_us = clock.now_us
+            first = redrive.still_there(first, end, start_us)
+            if first < end:
+                provided = self.provisioned_in_use < self.plan.provisioned
+                run = invoker.invoke(start_us, number, 0, first, end, provided)
+                self.provisioned_in_use += provided
+                tables.redriving[lane.shard] = start_us
+                end_us = start_us + self.plan.overhead_us + run.init_us + run.duration_us
+                yield At(clock, end_us, ENDS + lane.shard)
+                self.provisioned_in_use -= provided
+                del tables.redriving[lane.shard]
+                tables.redrives += lane.redriven(run, number, first, end, (ready_us, start_us, end_us))
+            if self.slots is not None:
+                self.slots.release(clock.now_us)
+        self.to_redrive -= 1
+
     def gather(self, lane: Lane, look_us: int | None) -> Process:
         """Wait for more records, until *look_us* or until others are stored."""
         lane.filled = self.clock.event()
@@ -330,6 +368,7 @@ class Pipeline:
             created=self.arrivals.created - sum(doors.merged_records for doors in self.doors),
             sampled_out=self.arrivals.sampled_out,
             in_producer=self.arrivals.in_producer + sum(doors.pending_records for doors in self.doors),
+            redriving_us=tuple(self.tables.redriving.values()),
             stuck_shards=tuple(lane.shard for lane in self.lanes if self.plan.drained and self._never_done(lane)),
         )
         for lane in self.lanes:

@@ -227,6 +227,10 @@ class Window:
     losses: NDArray[np.void]
     writes: list[Writes]
     logs: Mapping[int, ShardLog]
+    redrives: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, INVOCATION))
+    """Invocations of records that had been discarded; the mapping made none of them."""
+    redriving_since_us: int | None = None
+    """Start of the earliest of them that is still under way."""
 
 
 @dataclass(slots=True)
@@ -271,6 +275,8 @@ class Final:
     """Invocations in progress: rows of INVOCATION whose ``end_us``, ``duration_us`` and ``done`` are 0."""
     failing: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Shards whose batch in hand has failed: how many invocations it has had, and when the first began."""
+    redriving_us: tuple[int, ...] = ()
+    """Starts of redriven invocations in progress; their records count as discarded."""
     stuck_shards: tuple[int, ...] = ()
     """Shards with records that can never be processed, which ended a drained run."""
     oldest_waiting_us: dict[int, int] = field(default_factory=dict)
@@ -293,6 +299,9 @@ class Tables:
     def __init__(self) -> None:
         self.invocations: list[int] = []
         self.polls: list[int] = []
+        self.redrives: list[int] = []
+        self.redriving: dict[int, int] = {}
+        """Start of the redriven invocation that is under way, by line."""
         self.throttles: list[int] = []
         self.losses: list[Int64] = []
         self.writes: list[Writes] = []
@@ -308,6 +317,8 @@ class Tables:
                 start_us=self.window_start_us,
                 end_us=until_us,
                 invocations=self.invocation_table(logs),
+                redrives=self._with_records(self.redrives, logs),
+                redriving_since_us=min(self.redriving.values(), default=None),
                 polls=_table(self.polls, POLL),
                 throttles=_table(self.throttles, THROTTLE),
                 losses=np.ascontiguousarray(losses).reshape(-1).view(LOSS),
@@ -316,6 +327,7 @@ class Tables:
             )
         )
         self.invocations.clear()
+        self.redrives.clear()
         self.polls.clear()
         self.throttles.clear()
         self.losses, self.writes = [], []
@@ -323,7 +335,11 @@ class Tables:
 
     def invocation_table(self, logs: Mapping[int, ShardLog]) -> NDArray[np.void]:
         """The table INVOCATION, with what is known of the records from their shards' logs."""
-        table = _table(self.invocations, INVOCATION)
+        return self._with_records(self.invocations, logs)
+
+    @staticmethod
+    def _with_records(numbers: list[int], logs: Mapping[int, ShardLog]) -> NDArray[np.void]:
+        table = _table(numbers, INVOCATION)
         order = np.argsort(table["shard"], kind="stable")
         shards, starts = np.unique(table["shard"][order], return_index=True)
         for shard, rows in zip(shards, np.split(order, starts[1:]), strict=True) if len(table) else ():

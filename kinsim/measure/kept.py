@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
 from kinsim.engine.tables import LOSS, Loss, Shard, shard_of
-from kinsim.measure.runs import Columns
+from kinsim.measure.runs import Columns, has_iterator_age
 
 OUTCOMES = ("ok", "error", "timeout", "crash", "partial")
 INVOCATION_COLUMNS = (
@@ -66,7 +66,7 @@ class KeptInvocations:
             "outcome": np.array(OUTCOMES, object)[columns["outcome"]],
             "cold": columns["init_us"] > 0,
             "iterator_age_s": np.where(
-                columns["records"] > 0, (columns[self.age_at] - columns["last_arrival_us"]) / 1e6, np.nan
+                has_iterator_age(columns), (columns[self.age_at] - columns["last_arrival_us"]) / 1e6, np.nan
             ),
         }
 
@@ -95,6 +95,30 @@ class KeptRecords:
             shard, lane, time_us, first, records, _, cause = (int(row[name]) for name in LOSS.names or ())
             line = shard if self.lines == 1 else shard * self.lines + lane
             self._settle(logs[line], line, first, first + records, time_us, Loss(cause).name.lower())
+
+    def put_back(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
+        """Records that had been discarded and are processed after all."""
+        for line, first, done, end_us in zip(
+            *(table[name].tolist() for name in ("line", "first", "done", "end_us")), strict=True
+        ):
+            if done:
+                self._process_after_all(logs[line], line, first, first + done, end_us)
+
+    def _process_after_all(self, log: ShardLog, line: int, first: int, end: int, time_us: int) -> None:
+        rows = []
+        for row in self._rows:
+            pieces, where, start_us, lost_us, outcome = row
+            low, high = int(pieces.first[0]), int(pieces.first[-1] + pieces.count[-1])
+            if where != line or outcome != "discarded" or high <= first or low >= end:
+                rows.append(row)
+                continue
+            cut = min(max(low, first), high), max(min(high, end), low)
+            for begin, stop, at_us, what in (
+                (low, cut[0], lost_us, outcome), (*cut, time_us, "processed"), (cut[1], high, lost_us, outcome),
+            ):  # fmt: skip
+                if begin < stop:
+                    rows.append((log.pieces(begin, stop), line, start_us, at_us, what))
+        self._rows = rows
 
     def rest(self, line: int, log: ShardLog, first: int, end: int, outcome: str) -> None:
         """Records that are neither processed nor lost at the end of the run."""

@@ -43,7 +43,7 @@ class _Making:
         self.recorder, self.final, self.wanted = recorder, final, recorder.wanted
         self.end_us = final.end_us
         # In a drained run the last end is the end of the run, and has its minute.
-        last_us = max(self.end_us - 1, int(recorder.runs.last_end_us.max()), 0)
+        last_us = max(self.end_us - 1, recorder.runs.latest_end_us, 0)
         self.minutes = last_us // MINUTE_US + 1
         self.span_s = (recorder.duration_us - recorder.warm_up_us) / 1e6
         lost = recorder.lost
@@ -62,6 +62,8 @@ class _Making:
         self.counts |= {name: lost[cause] for name, cause in self.settled_otherwise().items()}
         if writes.duplicates.total:
             self.counts["duplicate_records"] = writes.duplicates
+        if recorder.has_destination:
+            self.counts |= {"on_failure_deliveries": recorder.deliveries, "redriven_records": recorder.redriven}
         self.cost = monthly_cost(
             recorder.scenario, len(final.shards), writes.put_units, recorder.runs.counts["invocations"].total,
             recorder.runs.billed_us / 1e6,
@@ -127,6 +129,7 @@ class _Making:
         found: dict[str, Statistics] = {name: count.statistics(self.span_s) for name, count in self.counts.items()}
         found["offered_records"] = self.offered()
         self.count_initial(found, int(recorder.initial.sum()))
+        found["discarded_records"]["sum"] = (found["discarded_records"]["sum"] or 0.0) - recorder.redriven.total
         found["lost_records"] = _together([found[name] for name in LOST])
         found["sampled_out_records"] = {"sum": float(self.final.sampled_out)}
         found["in_producer_records"] = {"sum": float(self.final.in_producer)}
@@ -188,7 +191,7 @@ class _Making:
         return {**found, "unfinished": float(age.unfinished)}
 
     def ends(self) -> tuple[Statistics, Statistics]:
-        last_us = int(self.recorder.runs.last_end_us.max())
+        last_us = self.recorder.runs.latest_end_us
         if last_us < 0:
             return {"mean": None}, {"mean": None}
         burst_us = int(self.recorder.timeline.last_arrival_us.max())
@@ -208,6 +211,9 @@ class _Making:
         }
         lines = range(shard * recorder.lines, (shard + 1) * recorder.lines)
         self.count_initial(found, int(recorder.initial[lines].sum()))
+        found["discarded_records"]["sum"] = (found["discarded_records"]["sum"] or 0.0) - int(
+            recorder.redriven.by_shard[shard]
+        )
         found["waiting_records"] = {"sum": float(sum(self.final.waiting.get(line, 0) for line in lines))}
         found["in_flight_records"] = {"sum": float(sum(self.final.in_flight.get(line, 0) for line in lines))}
         for name, samples in recorder.runs.samples.items():

@@ -101,6 +101,10 @@ class Recorder:
         self.timeline = Timeline(self.shards, self.lines, self.warm_up_us, minutes, self.wanted.age_limit_us, period_us)
         self.throttles = Count(self.shards, minutes, self.warm_up_us)
         self.lost = {cause: Count(self.shards, minutes, self.warm_up_us) for cause in Loss}
+        self.redriven = Count(self.shards, minutes, self.warm_up_us)
+        """Records that were discarded and processed later on; they are among both."""
+        self.deliveries = Count(self.shards, minutes, self.warm_up_us)
+        self.has_destination = mapping.on_failure_destination is not None
         self.kept_invocations = KeptInvocations(replication, self.runs.age_at) if "invocations" in keep else None
         sources = list(scenario.workload.sources)
         self.kept_records = KeptRecords(replication, sources, hash_keys, self.lines) if "records" in keep else None
@@ -108,6 +112,7 @@ class Recorder:
         self.end_us = 0
         self.initial = np.zeros(self.shards * self.lines, np.int64)
         """Records that were there at time 0, of each line."""
+        self._redriving_since_us: int | None = None
         self._begun = run.initial_backlog is None
         lines = self.shards * self.lines
         self._seen = np.zeros(lines, np.int64)
@@ -127,7 +132,7 @@ class Recorder:
         self.shards = shards
         for side in (self.writes, self.runs, self.reads, self.timeline):
             side.grow(shards)
-        for count in (self.throttles, *self.lost.values()):
+        for count in (self.throttles, self.redriven, self.deliveries, *self.lost.values()):
             count.grow(shards)
         lines = shards * self.lines
         for name in ("initial", "_seen", "_pointer", "_known", "_left_us", "_unsettled"):
@@ -160,13 +165,23 @@ class Recorder:
                 self.kept_invocations.add(table, window.logs)
         if self.kept_records is not None:
             self.kept_records.add(table or columns_of(window.invocations, self.lines), window.losses, window.logs)
+            if window.redrives.size:
+                self.kept_records.put_back(columns_of(window.redrives, self.lines), window.logs)
         if window.losses.size:
             held.losses.append(self._with_heads(window.losses, window.logs))
+        if window.redrives.size:
+            self._take_redrives(window)
+        self._redriving_since_us = window.redriving_since_us
         if window.throttles.size:
             held.throttles.append(window.throttles)
         if window.polls.size:
             self.reads.add(window.polls)
-        held.rows += window.invocations.size + window.losses.size + sum(w.time_us.size for w in window.writes)
+        held.rows += (
+            window.invocations.size
+            + window.redrives.size
+            + window.losses.size
+            + sum(w.time_us.size for w in window.writes)
+        )
         if held.rows >= ROWS_AT_ONCE or window.end_us - self.timeline.now_us > LONGEST_HELD_US:
             self._work_off()
 
@@ -222,6 +237,17 @@ class Recorder:
                 self._seen[line] = end
         return found
 
+    def _take_redrives(self, window: Window) -> None:
+        """Invocations of records that had been discarded."""
+        table = columns_of(window.redrives, self.lines)
+        held = self._held
+        held.redrives.append(table)
+        for line, first, done in zip(*(table[name].tolist() for name in ("line", "first", "done")), strict=True):
+            if done:
+                held.redriven.append(_with_events(line, window.logs[line].pieces(first, first + done)))
+        if self.kept_invocations is not None:
+            self.kept_invocations.add(table, window.logs)
+
     def _fetch_records(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
         """The records of first tries, and those done by later ones or in part, while they can be read."""
         first_try = begins_with_records(table)
@@ -273,6 +299,16 @@ class Recorder:
             _joined(held.started, ("log_events",), ("lag_us",)),
             _joined(held.done_apart, ("log_events",), ("lag_us",)),
         )
+        for table_of_window in held.redrives:
+            done = table_of_window["done"]
+            self.redriven.add(table_of_window["shard"], done, table_of_window["end_us"])
+            self.timeline.add(
+                [], np.zeros((7, 0), np.int64), np.zeros((3, 0), np.int64),
+                np.stack([table_of_window["start_us"], table_of_window["end_us"]]),
+            )  # fmt: skip
+        if held.redrives:
+            redrives = _in_order_of_records(held.redrives)
+            self.runs.add_redriven(redrives, _in_order_of_rows(held.redriven))
         if held.throttles:
             throttles = np.concatenate(held.throttles)
             shard, time_us = np.ascontiguousarray(throttles["shard"]), np.ascontiguousarray(throttles["time_us"])
@@ -287,6 +323,10 @@ class Recorder:
             group.advance(self.timeline.now_us)
 
     def _count_losses(self, losses: Int64) -> None:
+        if self.has_destination:
+            told = (losses[4] == Loss.DISCARDED) | (losses[4] == Loss.TOO_LARGE)
+            shard = shard_of(losses[0][told], self.lines)
+            self.deliveries.add(shard, np.ones_like(shard), losses[1][told])
         for cause, count in self.lost.items():
             mine = losses[4] == cause
             if mine.any():
@@ -370,7 +410,7 @@ class Recorder:
 
     def _frontier_us(self) -> int:
         """Instant before which no invocation that is still to come can have started."""
-        earliest = self.end_us
+        earliest = self.end_us if self._redriving_since_us is None else min(self.end_us, self._redriving_since_us)
         waiting = self._seen - self._pointer
         last_us = self.runs.last_end_us
         if self.lanes > self.lines:
@@ -395,6 +435,10 @@ class Recorder:
 
     def _take_in_flight(self, final: Final) -> None:
         """Invocations under way at the end: they run, and the first tries among them have taken their records."""
+        if final.redriving_us:
+            starts = np.array(final.redriving_us, np.int64)
+            runs = np.stack([starts, np.full(starts.size, NEVER_US)])
+            self.timeline.add([], np.zeros((7, 0), np.int64), np.zeros((3, 0), np.int64), runs)
         if not final.under_way.size:
             return
         table = columns_of(final.under_way, self.lines)
@@ -421,7 +465,7 @@ class Recorder:
                 "stored": int(self._seen[lines].sum()),
                 "stored by the engine's account": sum(final.accepted.get(line, 0) for line in lines),
                 "processed": int(processed[shard]),
-                "lost": int(lost[shard]),
+                "lost": int(lost[shard] - self.redriven.by_shard[shard]),
                 "waiting": sum(final.waiting.get(line, 0) for line in lines),
                 "in flight": sum(final.in_flight.get(line, 0) for line in lines),
             }
@@ -491,6 +535,8 @@ class _Held:
         self.invocations: list[NDArray[np.void]] = []
         self.losses: list[Int64] = []
         self.throttles: list[NDArray[np.void]] = []
+        self.redrives: list[Columns] = []
+        self.redriven: list[Stretches] = []
         self.arrivals: list[list[Stretches]] = []
         self.started: list[list[Stretches]] = []
         self.done_apart: list[list[Stretches]] = []
@@ -513,6 +559,19 @@ def _stretches(line: int, pieces: Pieces, totals: dict[str, Int64], values: dict
 
 def _with_events(line: int, pieces: Pieces) -> Stretches:
     return _stretches(line, pieces, {"log_events": pieces.log_events}, {"lag_us": pieces.lag_us})
+
+
+def _in_order_of_records(tables: list[Columns]) -> Columns:
+    """Invocations of several windows as one table, in order of their records."""
+    table = {name: np.concatenate([each[name] for each in tables]) for name in tables[0]}
+    order = np.lexsort((table["first"], table["line"]))
+    return {name: column[order] for name, column in table.items()}
+
+
+def _in_order_of_rows(parts: list[Stretches]) -> Stretches:
+    """All *parts*, in order of their records."""
+    rows = Stretches.concatenate(parts) if parts else Stretches.empty(("log_events",), ("lag_us",))
+    return rows.take(np.lexsort((rows.first, rows.line)))
 
 
 def _joined(parts: list[list[Stretches]], totals: tuple[str, ...], values: tuple[str, ...]) -> Stretches:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kinsim.engine.redriving import REDRIVEN
 from kinsim.engine.tables import INVOCATION, Outcome, line_of, shard_of
 from kinsim.measure.cells import grown
 from kinsim.measure.minutes import Count, Grouped, MinuteStat
@@ -37,6 +38,11 @@ def columns_of(rows: NDArray[np.void], lines: int = 1) -> dict[str, Int64]:
         order = np.argsort(line, kind="stable")
         table, line = np.ascontiguousarray(table[:, order]), line[order]
     return {**dict(zip(names, table, strict=True)), "line": line}
+
+
+def has_iterator_age(table: Columns) -> NDArray[np.bool_]:
+    """Which invocations have records, and from the mapping rather than from a redrive."""
+    return np.asarray((table["records"] > 0) & (table["batch"] < REDRIVEN), np.bool_)
 
 
 def begins_with_records(table: Columns) -> NDArray[np.bool_]:
@@ -95,6 +101,7 @@ class RunSide:
         self.busy_us = np.zeros(shards)
         self.last_end_us = np.full(shards * lanes, -1, np.int64)
         """Of each lane, those of a shard together."""
+        self._redriven_until_us = -1
         self.billed_us = 0
         self.shard_period_us = shard_period_us
         self.shard_age = np.full((shards, max(1, minutes * MINUTE_US // shard_period_us)), -1.0, np.float32)
@@ -124,6 +131,20 @@ class RunSide:
             chosen = _chosen(table, again)
             self._records({**chosen, "records": chosen["done"]}, apart, waits=False)
 
+    def add_redriven(self, table: Columns, rows: Stretches) -> None:
+        """Take in invocations of records that had been discarded, and the records that they finished."""
+        self._count(table, of_shard=False)
+        self._invocations(table)
+        done = table["done"] > 0
+        if done.any():
+            chosen = _chosen(table, done)
+            self._records({**chosen, "records": chosen["done"]}, rows, waits=False)
+
+    @property
+    def latest_end_us(self) -> int:
+        """End of the last invocation, -1 before the first."""
+        return max(int(self.last_end_us.max()), self._redriven_until_us)
+
     def under_way(self, table: Columns, started: Stretches, end_us: int) -> None:
         """Invocations in progress when the run ends at *end_us*; records of first tries have waited, nothing else."""
         np.add.at(self.busy_us, table["shard"], end_us - table["start_us"])
@@ -137,7 +158,8 @@ class RunSide:
             self.samples["end_to_end_latency_s"] = self.samples["sojourn_s"]
             self.minutes["end_to_end_latency_s"] = self.minutes["sojourn_s"]
 
-    def _count(self, table: Columns) -> None:
+    def _count(self, table: Columns, of_shard: bool = True) -> None:
+        """*of_shard*: in the shard's own slots of invocations, not beside them."""
         shard, outcome, start_us = table["shard"], table["outcome"], table["start_us"]
         records = table["records"]
         one = np.ones_like(start_us)
@@ -156,6 +178,9 @@ class RunSide:
                 self.counts[name].add(shard[flag], one[flag], start_us[flag])
         done = table["done"] > 0
         self.counts["processed_records"].add(shard[done], table["done"][done], table["end_us"][done])
+        if not of_shard:
+            self._redriven_until_us = max(self._redriven_until_us, int(table["end_us"].max()))
+            return
         busy = table["end_us"] - start_us
         self.busy_us += np.bincount(shard, busy, self.shards)
         np.maximum.at(self.last_end_us, shard * self.lanes + table["lane"], table["end_us"])
@@ -166,7 +191,7 @@ class RunSide:
         self.billed_us += int(billed.sum())
         values = {"batch_records": table["records"], "duration_s": duration_us, "billed_s": billed}
         self._per_invocation(shard, start_us, values)
-        table = _chosen(table, table["records"] > 0)
+        table = _chosen(table, has_iterator_age(table))
         shard, start_us = table["shard"], table["start_us"]
         if not start_us.size:
             return

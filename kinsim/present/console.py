@@ -26,6 +26,7 @@ KEY_FIGURES = (
     ("skipped_records", "sum", "records before the starting position"),
     ("processed_records", "sum", "records processed"),
     ("discarded_records", "sum", "records discarded"),
+    ("redriven_records", "sum", "records discarded, put back and processed"),
     ("expired_records", "sum", "records expired unread"),
     ("waiting_records", "sum", "records waiting at the end"),
     ("in_flight_records", "sum", "records in hand at the end"),

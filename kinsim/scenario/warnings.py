@@ -288,6 +288,9 @@ def never_seen(known: Arithmetic) -> Iterator[Finding]:
     for number, fault in enumerate(scenario.function.faults):
         if fault.from_s >= end:
             yield ("function", "faults", number), f"{text}: it does not see this fault", "lengthen run.duration"
+    if (scenario.event_source_mapping.redrive_at_s or 0.0) >= end and scenario.run.until == "end":
+        where = ("event_source_mapping", "on_failure_destination", "redrive_at")
+        yield where, f"{text}: it sees no redrive", "lengthen run.duration, or write run.until: drained"
     for name, burst in known.bursts():
         if burst.first_s >= end:
             yield _source(known, name, "arrivals", "first"), f"{text}: it sees no burst", "lengthen run.duration"

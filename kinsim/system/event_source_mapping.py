@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -52,6 +52,17 @@ class Outage(Settings):
         return self
 
 
+class OnFailureDestination(Settings):
+    """Where batches are reported that the mapping has given up: an SQS queue, an SNS topic or a bucket (aws:E32)."""
+
+    redrive_at_s: OptionalDuration = Field(
+        default=None,
+        alias="redrive_at",
+        description="When the records that were discarded so far are put back to be processed (default: never).",
+        examples=["6h"],
+    )
+
+
 class EventSourceMapping(Settings):
     """How Lambda reads the stream (aws:E1 to E39); AWS's own names."""
 
@@ -93,8 +104,10 @@ class EventSourceMapping(Settings):
     filter: Fraction | None = Field(
         default=None, description="Share of the records that filter criteria keep (FilterCriteria).", examples=[None]
     )
-    on_failure_destination: Any = Field(
-        default=None, description="Where discarded batches are reported (DestinationConfig.OnFailure).", examples=[None]
+    on_failure_destination: OnFailureDestination | None = Field(
+        default=None,
+        description="Where discarded batches are reported (DestinationConfig.OnFailure); {} reports them only.",
+        examples=[{"redrive_at": "6h"}],
     )
     enabled: bool = Field(default=True, description="Whether the mapping reads at all.", examples=[True])
     outages: list[Outage] = Field(
@@ -231,6 +244,11 @@ class EventSourceMapping(Settings):
     def disabled(self) -> list[Outage]:
         """Times during which nothing is read, in order."""
         return self.outages if self.enabled else [Outage.model_validate({"from": 0})]
+
+    @property
+    def redrive_at_s(self) -> float | None:
+        """When discarded records are put back, if they are."""
+        return None if self.on_failure_destination is None else self.on_failure_destination.redrive_at_s
 
     @property
     def begins_s(self) -> float:

@@ -105,6 +105,9 @@ _ALL = (
     _count("processed_records", "records of invocations that succeeded"),
     _count("duplicate_records", "records stored once more, by a caller that sends a whole call again"),
     _count("discarded_records", "records given up by the mapping after retries or by age"),
+    _count("on_failure_deliveries", "batches reported to the on-failure destination: discarded or too large"),
+    _count("redriven_records", "records that were discarded and processed later on, when they were put back; "
+           "the sum of discarded records leaves them out"),
     _count("expired_records", "records that reached the retention period before they were processed"),
     _count("too_large_records", "records whose event exceeds the payload limit on its own"),
     Metric(

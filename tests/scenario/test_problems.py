@@ -157,7 +157,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
     [
         ("event_source_mapping", "parallelization_factor: 2"),
         ("event_source_mapping", "filter: 20%"),
-        ("event_source_mapping", "on_failure_destination: {redrive_at: 5h}"),
         ("stream", "stream_mode: ON_DEMAND"),
         ("stream", "reshard: [{at: 6h, update_shard_count: 8}]"),
         ("stream", "autoscaling: {on: x}"),
