@@ -124,6 +124,8 @@ class Plan:
     read_ahead_bytes: int
     one_batch_per_poll: bool
     overhead_us: int
+    rereads: bool
+    """Whether a GetRecords call comes before each retry of a batch that failed."""
     retry_waits: Waits | None
     throttle_waits: Waits | None
     shares: Shares
@@ -179,6 +181,7 @@ def plan(scenario: Scenario) -> Plan:
         read_ahead_bytes=NO_LIMIT if mapping.read_ahead_bytes is None else mapping.read_ahead_bytes,
         one_batch_per_poll=mapping.behind == "one_batch_per_poll",
         overhead_us=_us(mapping.dispatch_overhead_s),
+        rereads=mapping.retry_rereads and mapping.poll_interval_s > 0,
         retry_waits=_waits(mapping.retry_backoff),
         throttle_waits=_waits(mapping.throttle_backoff),
         shares=Shares.of(scenario),

@@ -97,6 +97,21 @@ class Reader:
         if self.plan.poll_interval_us and self._polls_on(idle):
             self._empty_calls(until_us)
 
+    def read_again(self, now_us: int, first: int, end: int) -> int | None:
+        """Read a batch that failed once more (aws:E15); if the call is refused, when the next may be made."""
+        plan, log, budget = self.plan, self.log, self.budget
+        if first == end:
+            return None
+        self.rest_until(now_us, False)
+        if budget is not None and not budget.admits(now_us):
+            self.polls += (self.shard, now_us, 1, THROTTLED, 0, 0)
+            return next_poll_us(now_us, True, self.phase_us, plan.poll_interval_us, plan.behind_interval_us)
+        size = log.amount("data_bytes", first, end)
+        if budget is not None:
+            budget.give(size)
+        self.polls += (self.shard, now_us, 1, end - first, size, now_us - log.arrival_us(end - 1))
+        return None
+
     def _polls_on(self, idle: bool) -> bool:
         """Whether the mapping polls, with what it has in its buffer."""
         plan = self.plan

@@ -227,7 +227,7 @@ class Pipeline:
     def work_off(self, lane: Lane) -> Process:
         """Invoke until every part of the batch in hand has succeeded or is lost."""
         clock, planned, shard = self.clock, self.plan, lane.shard
-        ready_us, failures = clock.now_us, 0
+        ready_us, failures, forgotten = clock.now_us, 0, False
         while lane.parts:
             if lane.reader.paused:
                 lane.filled = clock.event()
@@ -236,6 +236,12 @@ class Pipeline:
                 continue
             if lane.tries and not lane.still_there(clock.now_us):
                 continue
+            if forgotten:
+                again_us = lane.reader.read_again(clock.now_us, lane.held, lane.parts[0][0])
+                if again_us is not None:
+                    yield At(clock, again_us, STARTS + shard)
+                    continue
+                ready_us, forgotten = clock.now_us, False
             if self.slots is not None:
                 yield from self.acquire(lane, self.slots)
                 if lane.reader.paused or not lane.still_there(clock.now_us):
@@ -263,6 +269,7 @@ class Pipeline:
             if not lane.try_again(run, clock.now_us):
                 ready_us, failures = clock.now_us, 0
                 continue
+            forgotten = planned.rereads
             ready_us = clock.now_us + lane.wait_us(planned.retry_waits, failures, 0)
             if ready_us == start_us:
                 ready_us += LEAST_CYCLE_US

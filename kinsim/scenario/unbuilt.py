@@ -59,7 +59,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
 WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
-    "event_source_mapping.retry_rereads": (),
     "event_source_mapping.parallelization": (),
     "event_source_mapping.lane_failure_blocks_shard": (),
     "event_source_mapping.shard_discovery": (),

@@ -166,7 +166,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("function", "rules: [{name: a, per_log_event: 1ms}]"),
         ("function", "alert_deadline: 5m"),
         ("stream", "reshard_operation_time: 31s"),
-        ("event_source_mapping", "retry_rereads: false"),
         ("event_source_mapping", "parallelization: pooled"),
         ("event_source_mapping", "lane_failure_blocks_shard: true"),
         ("event_source_mapping", "shard_discovery: 61s"),
