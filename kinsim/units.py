@@ -367,6 +367,21 @@ def parse_fraction(value: object) -> float:
     return float(share)
 
 
+def parse_ratio(value: object) -> float:
+    """A share above 0 that may be more than the whole: ``150%`` or 1.5.
+
+    >>> parse_ratio("150%"), parse_ratio(0.5)
+    (1.5, 0.5)
+    """
+    if isinstance(value, str) and value.strip().endswith("%"):
+        share = parse_number(value.strip()[:-1].rstrip(), "a share", "150% or 1.5") / 100
+    else:
+        share = parse_number(value, "a share", "150% or 1.5")
+    if share <= 0:
+        raise SettingError(f"{_shown(value)} is not above 0", help="write for example 150%, or unlimited")
+    return float(share)
+
+
 def format_fraction(share: float) -> str:
     """A share as users write it.
 
@@ -540,6 +555,13 @@ Rate = Annotated[float, BeforeValidator(parse_rate_per_s), WithJsonSchema(number
 
 Fraction = Annotated[float, BeforeValidator(parse_fraction), WithJsonSchema(number_or_text(FRACTION_PATTERN))]
 """A share between 0 and 1; written ``70%`` or 0.7."""
+
+OptionalRatio = Annotated[
+    float | None,
+    BeforeValidator(_unless_unlimited(parse_ratio)),
+    WithJsonSchema(_or_unlimited(number_or_text(FRACTION_PATTERN))),
+]
+"""A share that may be more than the whole, or None for ``unlimited``; written ``150%`` or 1.5."""
 
 LambdaMemory = Annotated[
     int, BeforeValidator(parse_memory_mb), WithJsonSchema(number_or_text(MEMORY_PATTERN, "integer", 1))

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 
-from kinsim.engine.callers import Caller, Latency, Record, Retries
+from kinsim.engine.callers import LEAST_CYCLE_US, Caller, Latency, Record, Retries
 from kinsim.engine.draws import uniform
 from kinsim.system.agent import AgentPlan, agent_backoff_us, agent_failures
 from kinsim.system.producer import NEVER_US
@@ -70,7 +70,8 @@ class AgentCaller(Caller):
                 self.room_us = now_us
             u = uniform(int(self.retries.jitter_key), self.retries.client, self.sent, 0, 0)
             wait_us = agent_backoff_us(self.failures, self.plan.base_us, self.plan.cap_us, u)
-            self.call_us = now_us + wait_us + self.latency.of(self.sent)
+            took_us = wait_us + self.latency.of(self.sent)
+            self.call_us = now_us + (took_us if took_us or not self.failures else LEAST_CYCLE_US)
             self.sent += 1
         self._look()
 

@@ -11,11 +11,13 @@ from kinsim.engine.admission import Doors, Limits, accepted_of, doors_of, togeth
 from kinsim.engine.agent import AgentCaller
 from kinsim.engine.callers import Caller, Latency, OneByOne, Record, Retries, WholeCalls
 from kinsim.engine.draws import Purpose
+from kinsim.engine.kpl import KplCaller
 from kinsim.engine.offers import admit
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import singles
 from kinsim.engine.tables import Int64, Rows, Writes
 from kinsim.system.agent import agent_plan
+from kinsim.system.kpl import kpl_plan
 from kinsim.system.producer import NEVER_US, RetryPlan, acts_on_answers, call_plan
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ def caller_of(pipeline: Pipeline) -> MakeCaller | None:
     def latency() -> Latency:
         return Latency(producer.put_latency_s, generator)
 
+    if producer.model == "kpl":
+        library, weights = kpl_plan(producer.kpl), pipeline.weights
+        return lambda retries: KplCaller(library, latency(), retries, weights, len(pipeline.table or ()))
     if producer.model == "agent":
         return lambda retries: AgentCaller(agent_plan(producer.agent), latency(), retries)
     plan = call_plan(producer, context.call_bytes)

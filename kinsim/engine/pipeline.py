@@ -253,7 +253,7 @@ class Pipeline:
     def _finished(self, rows: Rows, window: int) -> Rows:
         """*rows* with what the stream and the function need to know of them."""
         pricing, count = self.pricing, rows.count
-        payload_bytes, put_units = self._weights(rows)
+        payload_bytes, put_units = self.weights(rows)
         marks: dict[str, Any] = {
             "source": constant(self.context.number, len(rows)),
             "payload_bytes": payload_bytes,
@@ -266,7 +266,7 @@ class Pipeline:
             )
         return self._hashed(replace(rows, **marks))
 
-    def _weights(self, rows: Rows) -> tuple[Int64, Int64]:
+    def weights(self, rows: Rows) -> tuple[Int64, Int64]:
         """Payload bytes and PUT units of the rows."""
         count, data_bytes, key_bytes = rows.count, rows.data_bytes, rows.key_bytes
         same = all(map(is_constant, (count, data_bytes, key_bytes)))

@@ -11,6 +11,7 @@ from kinsim.engine.draws import Purpose, binomial, uniforms
 from kinsim.engine.even import all_single, any_spread
 from kinsim.engine.pieces import pieces, record_time_us, singles
 from kinsim.engine.tables import Int64, Rows
+from kinsim.system.kpl import kpl_plan
 from kinsim.system.producer import effective_model
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Sampling:
         self.key = context.key(Purpose.SAMPLING)
         self.binned = context.bin_us > 0
         self.by_event = effective_model(context.producer, context.source.arrivals.model) == "cloudwatch_logs"
+        self.packed = context.producer.model == "kpl" and kpl_plan(context.producer.kpl).aggregates
+        """Whether user records become fewer records, so that none is made of what is left out."""
         self.left_out = 0
         """Records that were not sent so far."""
 
@@ -50,7 +53,8 @@ class Sampling:
             rows = singles(rows)
         created = int(rows.count.sum())
         rows = self._singles(rows) if all_single(rows) else self._groups(rows)
-        self.left_out += created - int(rows.count.sum())
+        if not self.packed:
+            self.left_out += created - int(rows.count.sum())
         return rows
 
     def _singles(self, rows: Rows) -> Rows:

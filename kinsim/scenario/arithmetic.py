@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from kinsim.system import function as rules
 from kinsim.system.account import most_executions
 from kinsim.system.distributions import Distribution
 from kinsim.system.function import DurationParts
+from kinsim.system.kpl import AGGREGATE_BYTES, KplPlan, kpl_plan, table_key_bytes, user_record_bytes
 from kinsim.system.partition_keys import CountedKeys, ListedKeys, PrefixedKeys, mean_key_bytes
 from kinsim.system.producer import event_body_bytes, gzip_bytes, subscription_plan
 from kinsim.system.workload import Source, mean_rate_per_s, peak_rate_per_s
@@ -113,6 +114,38 @@ def load_of(name: str, source: Source, scenario: Scenario) -> Load:
     if isinstance(source.arrivals, VpcFlowLogsArrivals):
         return _flow_logs(name, source, source.arrivals, scenario)
     sent = share_sent(source, scenario)
+    load = _as_created(name, source, scenario, sent)
+    producer = source.producer or scenario.producer
+    return _aggregated(load, kpl_plan(producer.kpl), scenario) if producer.model == "kpl" else load
+
+
+def _aggregated(load: Load, plan: KplPlan, scenario: Scenario) -> Load:
+    """What the Kinesis Producer Library makes of a source: aggregates of what a shard gets while a record may wait."""
+    if not plan.aggregates:
+        return load
+    key_number = 0 if load.keys is not None else 127
+    each = user_record_bytes(round(load.data_bytes), key_number)
+    each += 0 if load.keys is not None else table_key_bytes(round(load.key_bytes))
+    fitting = max(1, min(plan.count, (plan.size_bytes - AGGREGATE_BYTES) // each))
+    waiting = (load.rate_per_s or 0.0) / scenario.stream.shard_count * plan.buffered_us / 1e6 + 1.0
+    records = min(float(fitting), waiting)
+    if records < 2.0:
+        return load
+    return replace(
+        load,
+        rate_per_s=_times(load.rate_per_s, 1.0 / records),
+        usual_per_s=_times(load.usual_per_s, 1.0 / records),
+        peak_per_s=_times(load.peak_per_s, 1.0 / fitting),
+        data_bytes=AGGREGATE_BYTES + records * each,
+        key_bytes=1.0,
+        events=load.events.times(records),
+        body=load.body.times(records),
+        work=load.work.times(records),
+    )
+
+
+def _as_created(name: str, source: Source, scenario: Scenario, sent: float) -> Load:
+    """The means of a source's records."""
     return Load(
         name=name,
         rate_per_s=_times(mean_rate_per_s(source, scenario.run.duration_s), sent),

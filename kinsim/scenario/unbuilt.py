@@ -54,7 +54,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.consumers": _nothing,
     "stream.enhanced_fan_out": _not_true,
     "function.rules": _nothing,
-    "producer.model": _one_of("direct", "sdk", "agent", "cloudwatch_logs"),
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
@@ -84,7 +83,6 @@ OFF: dict[str, Callable[[Any], bool]] = {
 WORDS = {
     "event_source_mapping.starting_position": ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"),
     "stream.stream_mode": ("PROVISIONED", "ON_DEMAND", "ON_DEMAND_ADVANTAGE"),
-    "producer.model": ("direct", "sdk", "kpl", "agent", "cloudwatch_logs"),
     "engine": ("auto", "reference", "compiled"),
 }
 """Words of the language; any other word is a mistake, reported as one."""
@@ -92,7 +90,6 @@ WORDS = {
 ADVICE = {
     "event_source_mapping.parallelization_factor": "write 1; more shards give more lanes too",
     "stream.stream_mode": "write PROVISIONED and a shard_count",
-    "producer.model": "use direct, sdk, agent or cloudwatch_logs",
     "engine": "write auto or reference",
     "pipelines": "simulate one pipeline at a time",
 }

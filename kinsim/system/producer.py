@@ -21,6 +21,7 @@ from kinsim.errors import SettingError
 from kinsim.rule import rule
 from kinsim.system.agent import Agent
 from kinsim.system.distributions import DurationSpread
+from kinsim.system.kpl import Kpl
 from kinsim.system.producer_checks import SDK_MODES, check_producer, check_retry
 from kinsim.system.sdk_client import FIRST_TRY_REFUND, QUOTA, THROTTLE_COST
 from kinsim.units import (
@@ -150,7 +151,7 @@ class Producer(Settings):
     model: Literal["direct", "sdk", "kpl", "agent", "cloudwatch_logs"] | None = Field(
         default=None,
         description="direct: each record is offered at its own time; sdk: calls of an application; "
-        "agent: the Kinesis Agent, which reads files; "
+        "kpl: the Kinesis Producer Library; agent: the Kinesis Agent, which reads files; "
         "cloudwatch_logs: a subscription filter, which packs the log events of a log stream.",
         examples=["sdk"],
     )
@@ -189,6 +190,9 @@ class Producer(Settings):
         description="Share of the records (cloudwatch_logs: of the log events) that is sent at all.",
         examples=["100%"],
         gt=0,
+    )
+    kpl: Kpl | None = Field(
+        default=None, description="kpl: how it aggregates, collects and limits.", examples=[{"record_ttl": "60s"}]
     )
     agent: Agent | None = Field(
         default=None, description="agent: how it buffers and waits.", examples=[{"max_buffer_age": "30s"}]

@@ -17,6 +17,7 @@ ONLY_FOR = {
     "batch_size": ("sdk",),
     "flush_s": ("sdk", "cloudwatch_logs"),
     "retry": ("direct", "sdk", "cloudwatch_logs"),
+    "kpl": ("kpl",),
     "agent": ("agent",),
     "on_partial_failure": ("sdk",),
     "buffer": ("direct", "sdk"),
@@ -29,6 +30,9 @@ ONLY_FOR = {
 """Settings that mean something for some models only."""
 
 INSTEAD = {
+    ("kpl", "batch_size"): "kpl.collection_max_count",
+    ("kpl", "flush"): "kpl.record_max_buffered_time",
+    ("kpl", "retry"): "kpl.record_ttl: it sends again at once until then (aws:K7)",
     ("agent", "batch_size"): "agent.max_buffer_records",
     ("agent", "flush"): "agent.max_buffer_age",
     ("agent", "retry"): "agent.retry_initial_backoff and retry_max_backoff, without limit (aws:A2)",

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from kinsim.engine.kpl import aggregate_ends
 from kinsim.errors import ConfigError
 from kinsim.scenario import parse
 
@@ -144,16 +148,16 @@ def test_windows_of_arrivals_make_no_difference():
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("changed", "says"),
     [
         ({"retry": {"mode": "none"}}, "but retry mode is none"),
         ({"buffer": {"max_records": 5}}, "is not simulated for a caller that sends whole calls again"),
         ({"api": "PutRecord"}, "PutRecord takes one record"),
     ],
 )
-def test_what_makes_no_sense_for_whole_calls(settings, says):
+def test_what_makes_no_sense_for_whole_calls(changed, says):
     with pytest.raises(ConfigError, match=says):
-        run(together(1), {**WHOLE, **settings})
+        run(together(1), {**WHOLE, **changed})
 
 
 def test_a_buffer_beside_a_caller_of_whole_calls_is_refused():
@@ -166,8 +170,8 @@ def test_a_buffer_beside_a_caller_of_whole_calls_is_refused():
 # -- the Kinesis Agent ----------------------------------------------------------------------------------------
 
 
-def agent(**settings: Any) -> dict[str, Any]:
-    return {"model": "agent", "put_latency": "0s", "agent": settings}
+def agent(**own: Any) -> dict[str, Any]:
+    return {"model": "agent", "put_latency": "0s", "agent": own}
 
 
 def stored_at(result: Any) -> dict[float, int]:
@@ -235,3 +239,186 @@ def test_a_full_queue_leaves_records_in_their_files_until_there_is_room(capacity
         "offered": 600, "accepted": stored, "duplicate": 0, "rejected": 0, "retried": 0, "dropped": 0,
         "in_producer": 600 - stored, "processed": stored,
     }  # fmt: skip
+
+
+# -- the Kinesis Producer Library ------------------------------------------------------------------------------
+
+
+def kpl(**own: Any) -> dict[str, Any]:
+    return {"model": "kpl", "put_latency": "0s", "kpl": own}
+
+
+ONE_KEY = {"partition_keys": {"keys": ["four"]}, "record_size": "120 B"}
+
+
+def test_user_records_become_aggregates_of_exactly_known_sizes():
+    """case:O6, aws:K1: an aggregate is 20 + 6 B and 126 B a record of 120 B: 406 of them are 51,182 B.
+
+    1,000 at once: two of 406, whose next record does not fit, at once, and 188 records after 100 ms (aws:K3).
+    """
+    found = run({**together(1_000), **ONE_KEY}, kpl())
+    table = found.records
+    assert sorted(table["size"]) == [26 + 188 * 126, 26 + 406 * 126, 26 + 406 * 126]
+    assert max(table["size"]) <= 51_200 < 26 + 407 * 126
+    assert counts(found) == {
+        "offered": 3, "accepted": 3, "duplicate": 0, "rejected": 0, "retried": 0, "dropped": 0, "in_producer": 0,
+        "processed": 3,
+    }  # fmt: skip
+    assert found["end_to_end_latency_s"]["count"] == 1_000
+    assert max(table.accepted_s) == 0.1
+
+
+@pytest.mark.parametrize(("size", "records", "expected"), [(120, 7_943, 1_000_844), (1_000, 1_034, 1_042_298)])
+def test_aggregates_weigh_what_those_of_aws_weigh(size, records, expected):
+    """case:O6: the sizes of aws-kinesis-agg, of so many records in one aggregate."""
+    plan = np.array([100_000, 2**20, 2**32 - 1])
+    columns = (np.zeros(records, np.int64), np.full(records, size), np.zeros(records, np.int64), np.full(records, 4))
+    assert aggregate_ends(*columns, plan, 1, 10**9) == ([records], [100_000], [expected])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 20_000), st.integers(-1, 2)), min_size=1, max_size=60),
+    st.integers(1, 40),
+)
+def test_an_aggregate_is_what_protobuf_makes_of_it(table, most):
+    """Each is encoded byte by byte here; it keeps to the limits, and the next record would not have fitted."""
+    times = np.cumsum([gap for gap, _, _ in table])
+    data, key = (np.array([row[column] for row in table]) for column in (1, 2))
+    names = [b"k" * (5 + 60 * max(number, 0)) for number in key]
+    size = np.array([len(name) for name in names])
+    plan = np.array([100_000, 51_200, most])
+    ends, made, sizes = aggregate_ends(times, data, key, size, plan, 3, 10**12)
+    assert ends[-1] == len(table)
+    for first, end, at, total in zip([0, *ends], ends, made, sizes, strict=False):
+        assert end - first <= most and times[end - 1] <= at <= times[first] + 100_000
+        assert total == encoded(data[first:end], key[first:end], names[first:end])
+        assert total <= 51_200 or end - first == 1
+        if end < len(table) and at < times[first] + 100_000 and end - first < most:
+            assert (end - first == 1 and data[first] >= 51_200) or encoded(
+                data[first : end + 1], key[first : end + 1], names[first : end + 1]
+            ) > 51_200  # fmt: skip
+
+
+def varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def field(number: int, content: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def encoded(data: Any, key: Any, names: list[bytes]) -> int:
+    """Length of an aggregate: message AggregatedRecord between magic number and MD5; a single record goes as it is."""
+    if len(data) == 1:
+        return int(data[0])
+    table: dict[Any, int] = {}
+    message = b""
+    for number, (size, each) in enumerate(zip(data, key, strict=True)):
+        name = int(each) if each >= 0 else f"own {number}"
+        if name not in table:
+            table[name] = len(table)
+            message += field(1, names[number])
+        message += field(3, varint(1 << 3) + varint(table[name]) + field(3, bytes(int(size))))
+    return 4 + len(message) + 16
+
+
+def test_aggregation_lets_more_user_records_pass_than_a_shard_takes_records():
+    """aws:K9, W1: 5,000 user records a second of 100 B, 106 B each in an aggregate, are about 10 records of 51 kB."""
+    workload = {
+        "arrivals": {"model": "constant", "rate": "5000/s"},
+        "partition_keys": "constant",
+        "record_size": "100 B",
+    }
+    found = run(workload, kpl(), duration="20s")
+    assert (found["rejected_records"]["sum"], found["dropped_records"]["sum"]) == (0, 0)
+    assert 200 <= found["accepted_records"]["sum"] <= 220
+    plain = run(workload, {}, duration="20s")
+    assert plain["dropped_records"]["sum"] > 75_000
+
+
+def test_a_second_without_aggregation_is_collected_into_calls():
+    """aws:K2, K3: 1,200 at once make two calls of 500 at once and one of 200 after 100 ms."""
+    found = run(together(1_200), kpl(aggregation_enabled=False), stream={"shard_count": 4})
+    assert stored_at(found) == {0.0: 1_000, 0.1: 200}
+    assert found["offered_records"]["sum"] == 1_200
+
+
+OVER = {"arrivals": {"model": "constant", "rate": "40/s"}, "partition_keys": "constant", "record_size": "60_000 B"}
+"""2.4 MB a second, in records too large to be aggregated: more than twice what a shard takes."""
+
+
+def test_the_library_sends_one_and_a_half_times_what_a_shard_takes():
+    """aws:K5, K6, W2: in 20 s offers of 1.5 MiB a second, of which 1 MiB a second is stored.
+
+    Records wait 0.1 s for others; until then the shard's bucket of one second is full: 1 + 19.9 MiB pass.
+    """
+    found = run(OVER, kpl(), duration="20s")
+    mib = 2**20 / 60_008
+    offers = found["accepted_records"]["sum"] + found["rejected_records"]["sum"]
+    assert offers == pytest.approx(1.5 * 20 * 2**20 / 60_000, abs=2)
+    assert found["accepted_records"]["sum"] == pytest.approx(20.9 * mib, abs=1.5)
+
+
+def test_without_a_rate_limit_the_library_tries_without_pause():
+    slower = {"put_latency": "25ms"}
+    limited, unlimited = (run(OVER, kpl(rate_limit=r) | slower, duration="6s") for r in ("150%", "unlimited"))
+    assert unlimited["rejected_records"]["sum"] > 3 * limited["rejected_records"]["sum"]
+    assert unlimited["accepted_records"]["sum"] == pytest.approx(limited["accepted_records"]["sum"], abs=2)
+
+
+def test_at_a_limit_of_the_shards_own_quota_hardly_anything_is_rejected():
+    """The client's bucket starts empty, so that it never sends more than the shard's full one takes."""
+    found = run(OVER, kpl(rate_limit="99%"), duration="20s")
+    assert found["rejected_records"]["sum"] == 0
+
+
+def test_records_expire_after_their_time_to_live():
+    """aws:K4: of 24 MB in the first 10 s, what is not stored within 5 s of its creation is dropped, and nothing later.
+
+    1 MiB a second until 15 s, and the bucket of one second: 16 MiB are stored at most.
+    """
+    workload = {**OVER, "end": "10s"}
+    found = run(workload, kpl(record_ttl="5s"), duration="30s")
+    result = counts(found)
+    assert result["offered"] == 400 and result["in_producer"] == 0
+    assert result["dropped"] == 400 - result["accepted"] > 0
+    assert 14 * 2**20 / 60_008 <= result["accepted"] <= 16 * 2**20 / 60_008
+    assert (found.records.accepted_s - found.records.offered_s).max() <= 5
+    assert run(workload, kpl(), duration="60s")["dropped_records"]["sum"] == 0
+
+
+def test_a_rejected_record_is_sent_again_half_the_buffered_time_later():
+    """aws:K7: without a rate limit every 50 ms; 1 record a second is taken, the second one after 20 tries.
+
+    Both are at the doors at 0.1 s, as 100,000 B are not aggregated and wait for the call; the bucket has one record.
+    """
+    workload = {**together(2, "100_000 B"), "partition_keys": "constant"}
+    found = run(workload, kpl(rate_limit="unlimited"), stream={"write_limit_records": 1})
+    assert stored_at(found) == {0.1: 1, 1.1: 1}
+    assert (found["rejected_records"]["sum"], found["retried_records"]["sum"]) == (20, 20)
+
+
+def test_what_the_library_still_holds_counts_as_the_records_it_will_be():
+    """At 50 ms 300 user records are in one aggregate each of two shards, or in fewer where a shard has none."""
+    found = counts(run({**together(300), "record_size": "100 B"}, kpl(), duration="50ms", stream={"shard_count": 2}))
+    assert (found["offered"], found["in_producer"], found["accepted"]) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("rate", ["20/s", "300/s"])
+def test_windows_make_no_difference_to_the_library(rate):
+    busy = {
+        "arrivals": {"model": "poisson", "rate": rate},
+        "record_size": {"distribution": "exponential", "mean": "4 kB"},
+        "producer": kpl(),
+    }
+    fast = {"arrivals": {"model": "poisson", "rate": "20000/s"}, "end": "1ms", "producer": {"keep": "0.01%"}}
+    parts = {"stream": {"shard_count": 2, "write_limit_bytes": "200 kB"}}
+    one = run({"sources": {"a": busy}}, {}, duration="40s", **parts)
+    two = run({"sources": {"a": busy, "b": fast}}, {}, duration="40s", **parts)
+    assert two["accepted_records"]["sum"] == one["accepted_records"]["sum"]
+    assert two["rejected_records"]["sum"] == one["rejected_records"]["sum"]

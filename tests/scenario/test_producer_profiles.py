@@ -11,6 +11,7 @@ from kinsim.engine.context import contexts
 from kinsim.errors import ConfigError
 from kinsim.scenario import load_profile, parse
 from kinsim.system.agent import AgentPlan, agent_plan
+from kinsim.system.kpl import KplPlan, kpl_plan
 from kinsim.system.producer import BACKOFF, FULL, LEGACY, RetryPlan, call_plan, retry_plan, subscription_plan
 
 SECOND = 1_000_000
@@ -129,3 +130,49 @@ def test_the_agent_has_its_own_words():
                          ("retry: {mode: legacy}", "retry_initial_backoff")):  # fmt: skip
         with pytest.raises(ConfigError, match=f"here it is agent.{own}"):
             scenario("aws-2026", f"{{model: agent, {setting}}}")
+
+
+@pytest.mark.parametrize(("profile", "burst"), [("aws-2017", 1_048_576), ("aws-2026", 10_485_760)])
+def test_the_kpl_of_both_years(profile, burst):
+    """aws:K1 to K6: 51,200 B, 4,294,967,295 and 500 records, 5 MiB, 100 ms, 30 s, 150 %, a bucket of 1 or 10 MiB."""
+    sent = scenario(profile, "{model: kpl}").producer
+    assert kpl_plan(sent.kpl) == KplPlan(True, 51_200, 4_294_967_295, 500, 5_242_880, 100_000, 30 * SECOND, 1.5, burst)
+    assert sent.put_latency_s.mean == 0.025
+    known = scenario(profile, "{model: kpl}").provenance
+    sources = {
+        "aggregation_enabled": "K1", "aggregation_max_size": "K1", "aggregation_max_count": "K1",
+        "collection_max_count": "K2", "collection_max_size": "K2", "record_max_buffered_time": "K3",
+        "record_ttl": "K4", "rate_limit": "K5", "rate_limit_burst": "K6",
+    }  # fmt: skip
+    assert {name: known[f"producer.kpl.{name}"].source for name in sources} == {
+        name: f"aws:{fact}" for name, fact in sources.items()
+    }
+
+
+@pytest.mark.parametrize("profile", ["aws-2017", "aws-2026"])
+@pytest.mark.parametrize(
+    ("setting", "accepted", "source"),
+    [
+        ("aggregation_max_size: 63 B", "64 B to 1 MiB", "aws:K1"),
+        ("aggregation_max_size: 1_048_577 B", "64 B to 1 MiB", "aws:K1"),
+        ("collection_max_count: 501", "1 to 500", "aws:K2"),
+        ("collection_max_size: 52_223 B", "52_224 B to 5 MiB", "aws:K2, W10"),
+        ("collection_max_size: 6 MiB", "52_224 B to 5 MiB", "aws:K2, W10"),
+        ("record_ttl: 99ms", "100ms to 36500d", "aws:K4"),
+    ],
+)
+def test_settings_of_the_kpl_out_of_range(profile, setting, accepted, source):
+    with pytest.raises(ConfigError) as caught:
+        scenario(profile, f"{{model: kpl, kpl: {{{setting}}}}}")
+    (problem,) = caught.value.problems
+    assert problem.path == f"producer.kpl.{setting.partition(':')[0]}"
+    assert f"profile {profile} accepts {accepted} ({source}" in problem.help
+
+
+def test_the_kpl_has_its_own_words():
+    for setting, own in (("flush: 5s", "record_max_buffered_time"), ("batch_size: 5", "collection_max_count"),
+                         ("retry: {mode: legacy}", "record_ttl")):  # fmt: skip
+        with pytest.raises(ConfigError, match=f"here it is kpl.{own}"):
+            scenario("aws-2026", f"{{model: kpl, {setting}}}")
+    with pytest.raises(ConfigError, match="is not above 0"):
+        scenario("aws-2026", "{model: kpl, kpl: {rate_limit: 0%}}")
