@@ -18,7 +18,7 @@ from kinsim.engine.pieces import singles
 from kinsim.engine.tables import Int64, Rows, Writes
 from kinsim.system.agent import agent_plan
 from kinsim.system.kpl import kpl_plan
-from kinsim.system.producer import NEVER_US, RetryPlan, acts_on_answers, call_plan
+from kinsim.system.producer import RetryPlan, acts_on_answers, call_plan
 
 if TYPE_CHECKING:
     from kinsim.engine.pipeline import Pipeline
@@ -89,9 +89,10 @@ class CallDoors:
         return answers
 
     def next_retry_us(self, place: int) -> int | None:
-        """When one of the callers, which have all shards in common, acts next; None if none will."""
-        at_us = min(caller.next_us for caller in self.callers)
-        return None if at_us == NEVER_US else at_us
+        """When one of the callers, which have all shards in common, acts next; None if all are through."""
+        if not any(caller.busy() for caller in self.callers):
+            return None
+        return min(caller.next_us for caller in self.callers)
 
     @property
     def pending_records(self) -> int:

@@ -103,6 +103,10 @@ class Caller:
         """Records that are neither stored nor given up; those that it has yet to make included."""
         return sum(not record.stored for record in self.held())
 
+    def busy(self) -> bool:
+        """Whether it may still put anything."""
+        return self.waiting() > 0 or next(self.held(), None) is not None
+
 
 class OneByOne(Caller):
     """A producer that looks at each record's answer alone, beside others that do not."""

@@ -132,6 +132,7 @@ class KplCaller(Caller):
 
     def prepare(self, rows: Rows, place: Int64, until_us: int) -> tuple[Rows, Int64]:
         self.user_records += len(rows)
+        self.began = []
         if not self.plan.aggregates:
             self.began = rows.time_us.tolist()
             self.made += len(rows)

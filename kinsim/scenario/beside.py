@@ -17,9 +17,17 @@ def check_beside(scenario: Scenario) -> None:
     producers = {name: source.producer or scenario.producer for name, source in sources.items()}
     whole = next((name for name, producer in producers.items() if acts_on_answers(producer)), None)
     for name, producer in producers.items():
+        plan = retry_plan(producer, sources[name].arrivals.model)
+        endless = plan.max_attempts < 0 and plan.give_up_after_us < 0
+        if producer.on_partial_failure == "resend_all" and endless and scenario.run.until == "drained":
+            raise SettingError(
+                "a call that no shard ever takes whole is sent again for ever, and a drained run waits for it",
+                help="limit it by retry: {max_attempts} or {give_up_after}, or write until: end",
+                at=("run", "until"),
+            )
         if whole is None or acts_on_answers(producer):
             continue
-        if retry_plan(producer, sources[name].arrivals.model).holds_back:
+        if plan.holds_back:
             what = "a buffer" if producer.buffer is not None else "retry mode adaptive"
             own = sources[name].producer is not None
             raise SettingError(

@@ -422,3 +422,30 @@ def test_windows_make_no_difference_to_the_library(rate):
     two = run({"sources": {"a": busy, "b": fast}}, {}, duration="40s", **parts)
     assert two["accepted_records"]["sum"] == one["accepted_records"]["sum"]
     assert two["rejected_records"]["sum"] == one["rejected_records"]["sum"]
+
+
+@pytest.mark.parametrize("keys", ["random", "even", "constant", {"explicit_hash_keys": [5, 17]}])
+@pytest.mark.parametrize(
+    "producer",
+    [kpl(), kpl(aggregation_enabled=False), agent(), {**WHOLE, "flush": "30s", "retry": {"max_attempts": 4}}],
+)
+def test_a_drained_run_leaves_nothing_in_a_producer(producer, keys):
+    """Also what was gathered when the arrivals ended; conservation is checked in every run."""
+    workload = {
+        "arrivals": {"model": "poisson", "rate": "50/s"},
+        "record_size": {"distribution": "exponential", "mean": "3 kB"},
+        "log_events_per_record": {"distribution": "geometric", "mean": 3},
+        "partition_keys": keys,
+    }
+    parts = {"stream": {"shard_count": 3, "write_limit_records": 40}, "run": {"until": "drained"}}
+    found = run(workload, {**producer, "keep": "60%"}, duration="20s", **parts)
+    result = counts(found)
+    assert result["in_producer"] == 0
+    left_out = found["sampled_out_records"]["sum"]
+    assert result["offered"] == result["accepted"] + result["dropped"] + left_out
+    assert result["processed"] == result["accepted"] + result["duplicate"] > 0
+
+
+def test_a_drained_run_does_not_wait_for_ever_for_a_call():
+    with pytest.raises(ConfigError, match="sent again for ever"):
+        run(together(1), WHOLE, run={"until": "drained"})
