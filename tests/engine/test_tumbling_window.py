@@ -133,6 +133,23 @@ def test_a_final_invocation_that_can_never_succeed_ends_a_drained_run() -> None:
     assert result["processed_records"]["sum"] == 1.0
 
 
+def test_a_final_invocation_has_nothing_to_read_again() -> None:
+    """It fails for two hours, so that the records of its window are long forgotten; with rereads it goes on all the same.
+
+    Tries every 100 s from 10 s on; the first after 2 h starts at 10 + 72 * 101 s, each try and its wait take 101 s.
+    """
+    result = run(
+        {"arrivals": {"model": "bursts", "every": "12h", "size": 1}},
+        {"retry_rereads": True, "poll_interval": "1s", "retry_backoff": {"base": "100s", "factor": 1, "cap": "100s"}},
+        function={"faults": [{"kind": "error", "from": "5s", "to": "2h"}]},
+        run={"duration": "3h"},
+    )
+    assert rows(result)[-1] == (10 + 72 * 101, 0)
+    table = result.timeseries
+    brought = table[(table.MetricName == "GetRecords.Records") & (table.Statistic == "Sum")]
+    assert brought.Value.sum() == 1.0
+
+
 def test_shards_close_their_windows_by_themselves_and_wait_for_concurrency() -> None:
     result = run(
         {"arrivals": {"model": "bursts", "every": "1h", "size": 2}, "partition_keys": "even"},
