@@ -125,7 +125,7 @@ def user_record_bytes(data_bytes: int, key_number: int) -> int:
     1,034 of 1,000 B are 1,042,298 B.
 
     >>> user_record_bytes(120, 0), user_record_bytes(1_000, 0), user_record_bytes(120, 128)
-    (126, 1008, 128)
+    (126, 1008, 127)
     >>> AGGREGATE_BYTES + table_key_bytes(4) + 7_943 * user_record_bytes(120, 0)
     1000844
     >>> AGGREGATE_BYTES + table_key_bytes(4) + 1_034 * user_record_bytes(1_000, 0)
