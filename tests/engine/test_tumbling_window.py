@@ -134,7 +134,7 @@ def test_a_final_invocation_that_can_never_succeed_ends_a_drained_run() -> None:
 
 
 def test_a_final_invocation_has_nothing_to_read_again() -> None:
-    """It fails for two hours, so that the records of its window are long forgotten; with rereads it goes on all the same.
+    """It fails for two hours, so that the records of its window are forgotten; rereads do not mind.
 
     Tries every 100 s from 10 s on; the first after 2 h starts at 10 + 72 * 101 s, each try and its wait take 101 s.
     """
