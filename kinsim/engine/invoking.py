@@ -34,6 +34,8 @@ from kinsim.system.function import (
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
 
+LANE_SHIFT = 32
+
 BLOCK = 1_024
 """Draws are made this many batches at a time."""
 
@@ -67,15 +69,11 @@ NO_FAULT = Struck()
 
 
 class Draws:
-    """What is random about a shard's batches, drawn in blocks by address and remembered for one block."""
+    """What is random about a lane's batches, drawn in blocks by address and remembered for one block."""
 
-    def __init__(self, scenario: Scenario, replication: int, shard: int) -> None:
-        self.function, self.seed, self.replication, self.shard = (
-            scenario.function,
-            scenario.run.seed,
-            replication,
-            shard,
-        )
+    def __init__(self, scenario: Scenario, replication: int, address: int) -> None:
+        self.function, self.seed, self.replication = scenario.function, scenario.run.seed, replication
+        self.address = address
         self._blocks: dict[tuple[str, int], tuple[int, NDArray[np.float64]]] = {}
 
     def of_batch(self, name: str, batch: int, attempt: int) -> float:
@@ -97,7 +95,7 @@ class Draws:
         held = self._blocks.get(("cold_start", 0))
         number, place = divmod(environment, BLOCK)
         if held is None or held[0] != number:
-            rng = generator(self.seed, self.replication, Purpose.COLD_START, self.shard, number)
+            rng = generator(self.seed, self.replication, Purpose.COLD_START, self.address, number)
             held = (number, spread.sample(rng, BLOCK))
             self._blocks["cold_start", 0] = held
         return round(float(held[1][place]) * 1e6)
@@ -106,7 +104,7 @@ class Draws:
         parts = self.function.duration
         which = ("whole", "fixed", "per_invocation", "noise", "calls", "calls_failing").index(name)
         purpose = Purpose.CALLS if which >= 4 else Purpose.DURATION
-        rng = generator(self.seed, self.replication, purpose, self.shard, min(which, 4), attempt, number)
+        rng = generator(self.seed, self.replication, purpose, self.address, min(which, 4), attempt, number)
         if which >= 4:
             return draw_invocation_calls(self.function, rng, BLOCK)[which - 4].astype(np.float64)
         if not isinstance(parts, DurationParts):
@@ -120,9 +118,13 @@ class Draws:
 class Invoker:
     """The function as one lane invokes it: its cost, its faults and the life of its environment."""
 
-    def __init__(self, scenario: Scenario, replication: int, shard: int, plan: Plan, log: ShardLog) -> None:
-        self.plan, self.cost, self.log, self.shard = plan, plan.cost, log, shard
-        self.draws = Draws(scenario, replication, shard)
+    def __init__(
+        self, scenario: Scenario, replication: int, shard: int, plan: Plan, log: ShardLog, lane: int = 0
+    ) -> None:
+        self.plan, self.cost, self.log = plan, plan.cost, log
+        self.address = shard + (lane << LANE_SHIFT)
+        """Of the lane's draws: they stay the same whatever the number of lanes and shards is."""
+        self.draws = Draws(scenario, replication, self.address)
         self.fault_key = address_key(scenario.run.seed, replication, Purpose.FAULTS)
         self.environments = 0
         self.created_us = self.last_end_us = 0
@@ -130,7 +132,7 @@ class Invoker:
         self.alike = not (plan.cold_starts or plan.faults or plan.calls or self.cost.draws)
         """Whether an invocation's time depends on its records alone."""
         self.poison: list[list[int]] = [[] for _ in plan.faults]
-        """For each fault the records of this shard that it strikes, those that have arrived, in order."""
+        """For each fault the records of its line that it strikes, those that have arrived, in order."""
         self._last: tuple[tuple[int, int, int, int], Run] | None = None
 
     def invoke(self, now_us: int, batch: int, tries: int, first: int, end: int, provided: bool = False) -> Run:
@@ -192,7 +194,7 @@ class Invoker:
             poisoned = self._poisoned(number, first, end) if fault.records else first
             if fault.records and poisoned >= end:
                 continue
-            u = uniform(self.fault_key, self.shard, batch, tries, number) if fault.probability < 1.0 else 0.0
+            u = uniform(self.fault_key, self.address, batch, tries, number) if fault.probability < 1.0 else 0.0
             if not fault_strikes(now_us, fault.from_us, fault.to_us, fault.probability, u):
                 continue
             failing |= fault.kind == CALL_FAILS

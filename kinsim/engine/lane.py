@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import simpy
 
 from kinsim.engine.draws import uniform
 from kinsim.engine.invoking import Invoker, Run
 from kinsim.engine.plan import NO_LIMIT, Plan, Waits
-from kinsim.engine.reader import Reader
+from kinsim.engine.reader import LineReader
 from kinsim.engine.redriving import Redrive
 from kinsim.engine.tables import Loss, Outcome, Tables
 from kinsim.engine.tumbling import TumblingWindow
@@ -25,14 +27,16 @@ from kinsim.system.stream import expired_by, expires_at
 
 
 class Lane:
-    """One shard as its process sees it: what is stored, what is read and the batch in hand.
+    """One lane of a shard as its process sees it: what is stored, what is read and the batch in hand.
 
     Its methods are what is done at an instant, by the rules; it waits for nothing.
     """
 
     __slots__ = (
+        "address",
         "backoff_key",
         "batch",
+        "batch_first",
         "begun_us",
         "closed",
         "filled",
@@ -40,27 +44,36 @@ class Lane:
         "held",
         "idle",
         "invoker",
+        "lane",
         "last_end_us",
         "log",
         "nothing_lost_before_us",
+        "number",
         "parts",
         "plan",
         "reader",
         "redrive",
         "running",
         "shard",
+        "siblings",
         "stuck",
         "tables",
         "tries",
         "window",
     )
 
-    def __init__(self, plan: Plan, tables: Tables, reader: Reader, invoker: Invoker, backoff_key: int) -> None:
-        self.plan, self.tables = plan, tables
+    def __init__(
+        self, plan: Plan, tables: Tables, reader: LineReader, invoker: Invoker, backoff_key: int, lane: int = 0
+    ) -> None:
+        self.plan, self.tables, self.lane = plan, tables, lane
         self.reader, self.invoker, self.backoff_key = reader, invoker, backoff_key
         self.shard, self.log = reader.shard, reader.log
         self.nothing_lost_before_us = min(plan.retention_us, plan.maximum_age_us)
-        self.batch = 0
+        self.number = self.shard * plan.lanes + lane
+        self.address = invoker.address
+        self.siblings: Sequence[Lane] = (self,)
+        """The lanes of its shard, itself too."""
+        self.batch = self.batch_first = 0
         self.idle = True
         self.held = 0
         self.parts: list[tuple[int, int]] = []
@@ -79,6 +92,22 @@ class Lane:
         """Let its process look again."""
         if self.filled is not None and not self.filled.triggered:
             self.filled.succeed()
+
+    def wake_siblings(self) -> None:
+        """Let the other lanes of its shard look again: what is read, and who is blocked, may have changed."""
+        if len(self.siblings) > 1:
+            for lane in self.siblings:
+                lane.wake()
+
+    @property
+    def shard_idle(self) -> bool:
+        """Whether nothing of its shard is in flight."""
+        return self.idle if len(self.siblings) == 1 else all(lane.idle for lane in self.siblings)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it may not go on because another lane of its shard fails (aws:E22)."""
+        return self.plan.failure_blocks_shard and any(lane.parts and lane.tries for lane in self.siblings)
 
     @property
     def unsettled(self) -> int:
@@ -132,7 +161,7 @@ class Lane:
             fits = batch_records(available, planned.batch_size, within)
         if self.window is not None:
             self.window.open(first)
-        self.held, reader.head = first, first + fits
+        self.held, self.batch_first, reader.head = first, first, first + fits
         self.parts.append((reader.head, 0))
         return True
 
@@ -209,7 +238,7 @@ class Lane:
         if waits is None:
             return 0
         address = self.tries if kind == 0 else retry
-        u = uniform(self.backoff_key, self.shard, self.batch, address, kind) if waits.jitter else 0.0
+        u = uniform(self.backoff_key, self.address, self.batch, address, kind) if waits.jitter else 0.0
         return backoff_us(retry, waits.base_us, waits.factor, waits.cap_us, waits.jitter, u)
 
     # -- what is told of it
@@ -223,8 +252,8 @@ class Lane:
         records = part_end - self.held
         done = records if run.outcome == Outcome.OK else max(run.reported, 0)
         self.tables.invocations += (
-            self.shard, 0, self.batch, self.held, records, 0, 0, attempt, self.tries, done, ready_us, start_us, end_us,
-            run.init_us, run.duration_us, run.outcome, 0, 0,
+            self.shard, self.lane, self.batch, self.held, records, 0, 0, attempt, self.tries, done, ready_us, start_us,
+            end_us, run.init_us, run.duration_us, run.outcome, 0, 0,
         )  # fmt: skip
 
     def redriven(self, run: Run, batch: int, first: int, end: int, times_us: tuple[int, int, int]) -> tuple[int, ...]:
@@ -232,7 +261,7 @@ class Lane:
         self.tables.settled_us = max(self.tables.settled_us, times_us[2])
         done = end - first if run.outcome == Outcome.OK else max(run.reported, 0)
         return (
-            self.shard, 0, batch, first, end - first, 0, 0, 0, 1, done, *times_us, run.init_us, run.duration_us,
+            self.shard, self.lane, batch, first, end - first, 0, 0, 0, 1, done, *times_us, run.init_us, run.duration_us,
             run.outcome, 0, 0,
         )  # fmt: skip
 
@@ -242,7 +271,9 @@ class Lane:
             self.redrive.discard(first, end, time_us)
         events = self.log.amount("log_events", first, end)
         self.tables.settled_us = max(self.tables.settled_us, time_us)
-        self.tables.losses.append(np.array([[self.shard, 0, time_us, first, end - first, events, cause]], np.int64))
+        self.tables.losses.append(
+            np.array([[self.shard, self.lane, time_us, first, end - first, events, cause]], np.int64)
+        )
 
     def lose_expired(self, first: int, end: int) -> None:
         """Records that expired while they waited, each at its own instant; one row a second."""
@@ -257,7 +288,7 @@ class Lane:
             np.column_stack(
                 [
                     np.full(starts.size, self.shard),
-                    np.zeros(starts.size, np.int64),
+                    np.full(starts.size, self.lane),
                     np.array(time_us, np.int64),
                     pieces.first[starts],
                     np.add.reduceat(pieces.count, starts),
@@ -274,8 +305,8 @@ class Lane:
         if self.running is not None:
             part_end, attempt, ready_us, start_us = self.running
             self.tables.invocations += (
-                self.shard, 0, self.batch, self.held, part_end - self.held, 0, 0, attempt, self.tries, 0, ready_us,
-                start_us, 0, 0, 0, 0, 0, 0,
+                self.shard, self.lane, self.batch, self.held, part_end - self.held, 0, 0, attempt, self.tries, 0,
+                ready_us, start_us, 0, 0, 0, 0, 0, 0,
             )  # fmt: skip
 
     def put_back(self) -> None:

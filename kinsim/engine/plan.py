@@ -100,6 +100,10 @@ class Plan:
     put_to_get_us: int
     read_limits: tuple[int, int] | None
     """Bytes and GetRecords calls a second that a shard gives to all its readers together."""
+    lanes: int
+    """Batches of one shard that may be in flight at once."""
+    pooled: bool
+    failure_blocks_shard: bool
     batch_size: int
     payload_limit: int
     window_us: int
@@ -162,6 +166,9 @@ def plan(scenario: Scenario) -> Plan:
         trim_us=_us(stream.trim_granularity_s),
         put_to_get_us=_us(stream.put_to_get_delay_s),
         read_limits=_read_limits(scenario) if stream.enforce_read_limits else None,
+        lanes=mapping.parallelization_factor,
+        pooled=mapping.parallelization == "pooled",
+        failure_blocks_shard=mapping.lane_failure_blocks_shard and mapping.parallelization_factor > 1,
         batch_size=mapping.batch_size,
         payload_limit=NO_LIMIT if mapping.payload_limit_bytes is None else mapping.payload_limit_bytes,
         window_us=_us(mapping.maximum_batching_window_s),

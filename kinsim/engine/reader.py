@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from kinsim.engine.plan import NO_LIMIT, Plan
 from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.tables import THROTTLED
 from kinsim.system.event_source_mapping import next_poll_us, poll_at_or_after, reads_ahead
 from kinsim.system.stream import GET_RECORDS_MAX_BYTES, GET_RECORDS_MAX_RECORDS
+
+
+class LineReader(Protocol):
+    """What the mapping has read of a line: records before *head* are taken, those before *read* are in its buffer."""
+
+    shard: int
+    phase_us: int
+    head: int
+    read: int
+
+    @property
+    def log(self) -> ShardLog: ...
+
+    @property
+    def eager(self) -> bool: ...
+
+    @property
+    def paused(self) -> bool: ...
+
+    def catch_up(self, now_us: int, idle: bool) -> None: ...
+
+    def next_look_us(self, now_us: int) -> int | None: ...
+
+    def fuller_at_us(self, now_us: int, end: int) -> int | None: ...
+
+    def read_again(self, now_us: int, first: int, end: int) -> int | None: ...
 
 
 class Reader:
@@ -97,9 +125,12 @@ class Reader:
         if self.plan.poll_interval_us and self._polls_on(idle):
             self._empty_calls(until_us)
 
-    def read_again(self, now_us: int, first: int, end: int) -> int | None:
-        """Read a batch that failed once more (aws:E15); if the call is refused, when the next may be made."""
-        plan, log, budget = self.plan, self.log, self.budget
+    def read_again(self, now_us: int, first: int, end: int, log: ShardLog | None = None) -> int | None:
+        """Read a batch that failed once more (aws:E15); if the call is refused, when the next may be made.
+
+        Its records are numbered as in *log*, by default the shard's.
+        """
+        plan, log, budget = self.plan, log or self.log, self.budget
         if first == end:
             return None
         self.rest_until(now_us, False)

@@ -18,13 +18,16 @@ from kinsim.engine.backlog import InitialBacklog
 from kinsim.engine.call_doors import MakeCaller, all_doors
 from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, STARTS, At, Clock, Process
 from kinsim.engine.concurrency import Slots
+from kinsim.engine.dealing import Dealer, LaneLog
 from kinsim.engine.draws import Purpose, address_key, uniform
 from kinsim.engine.invoking import Invoker
 from kinsim.engine.lane import Lane
+from kinsim.engine.pieces import singles
 from kinsim.engine.plan import NO_LIMIT, OFF, Plan, plan
 from kinsim.engine.read_budget import ReadBudget
-from kinsim.engine.reader import Reader
+from kinsim.engine.reader import LineReader, Reader
 from kinsim.engine.redriving import REDRIVEN, Redrive
+from kinsim.engine.shard_lanes import DealtLanes, DealtReader, LaneReader, ShardLanes
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.stream_numbers import StreamNumbers
 from kinsim.engine.tables import Final, Outcome, Rows, Shard, Sink, Tables
@@ -62,14 +65,18 @@ class Pipeline:
         self.plan: Plan = plan(scenario)
         self.sink, self.arrivals = sink, arrivals
         self.clock = Clock(initial_time=0)
-        self.tables = Tables()
+        dealt = self.plan.lanes > 1 and not self.plan.pooled
+        self.tables = Tables(self.plan.lanes if dealt else 1)
         self.disabled_for_ever = False
         self.to_redrive = 0
         """Shards whose discarded records have not been put back yet."""
         self.provisioned_in_use = 0
         self.ranges = hash_key_ranges(self.plan.shard_count)
-        self.lanes = [self._lane(scenario, replication, shard) for shard in range(self.plan.shard_count)]
-        self.logs = {lane.shard: lane.log for lane in self.lanes}
+        self.splitter = arrivals.splitter(self.ranges)
+        self.dealer = Dealer(self.splitter.sources, self.plan.lanes) if dealt else None
+        self.shards = [self._shard(scenario, replication, shard) for shard in range(self.plan.shard_count)]
+        self.lanes = [lane for shard in self.shards for lane in shard.lanes]
+        self.logs = {line: lanes[0].log for shard in self.shards for line, lanes in shard.lines().items()}
         if scenario.run.initial_backlog is not None:
             self._store_backlog(InitialBacklog(scenario, replication))
         jitter_key = address_key(scenario.run.seed, replication, Purpose.RETRY_JITTER)
@@ -81,25 +88,36 @@ class Pipeline:
         self.numbers = StreamNumbers(poison) if poison else None
 
     def _store_backlog(self, backlog: InitialBacklog) -> None:
+        for shard in self.shards:
+            rows = backlog.rows(shard.shard, self.ranges[shard.shard])
+            shard.store(rows if self.dealer is None else singles(rows), len(self.shards))
         for lane in self.lanes:
-            lane.log.append(backlog.rows(lane.shard, self.ranges[lane.shard]))
             lane.nothing_lost_before_us = 0
 
-    def _lane(self, scenario: Scenario, replication: int, shard: int) -> Lane:
+    def _shard(self, scenario: Scenario, replication: int, shard: int) -> ShardLanes:
         seed, planned = scenario.run.seed, self.plan
         phase_us = 0
         if planned.random_phase and planned.poll_interval_us:
             phase_key = address_key(seed, replication, Purpose.POLL_PHASE)
             phase_us = int(uniform(phase_key, shard, 0, 0, 0) * planned.poll_interval_us)
         budget = None if planned.read_limits is None else ReadBudget(*planned.read_limits)
-        reader = Reader(shard, planned, ShardLog(), phase_us, self.tables.polls, budget)
-        invoker = Invoker(scenario, replication, shard, planned, reader.log)
-        lane = Lane(planned, self.tables, reader, invoker, address_key(seed, replication, Purpose.BACKOFF))
-        if planned.redrive_us != OFF:
-            redriver = Invoker(scenario, replication, shard, planned, reader.log)
-            redriver.poison = invoker.poison
-            lane.redrive = Redrive(planned, reader.log, redriver)
-        return lane
+        log, backoff_key = ShardLog(), address_key(seed, replication, Purpose.BACKOFF)
+
+        def lane(number: int, reader: LineReader) -> Lane:
+            invoker = Invoker(scenario, replication, shard, planned, reader.log, number)
+            made = Lane(planned, self.tables, reader, invoker, backoff_key, number)
+            if planned.redrive_us != OFF:
+                redriver = Invoker(scenario, replication, shard, planned, reader.log, number)
+                redriver.poison = invoker.poison
+                made.redrive = Redrive(planned, reader.log, redriver)
+            return made
+
+        if self.dealer is None:
+            reader = Reader(shard, planned, log, phase_us, self.tables.polls, budget)
+            return ShardLanes(log, reader, [lane(number, reader) for number in range(planned.lanes)])
+        dealt = DealtReader(shard, planned, log, phase_us, self.tables.polls, budget)
+        lanes = [lane(number, LaneReader(dealt, LaneLog())) for number in range(planned.lanes)]
+        return DealtLanes(log, dealt, lanes, self.dealer)
 
     def run(self) -> None:
         """Run to the end of the scenario's duration, or until everything is settled."""
@@ -138,25 +156,23 @@ class Pipeline:
 
     def bring_arrivals(self) -> Process:
         """Process: at the start of each window, offer its records to the shards and hand over the last window."""
-        splitter = self.arrivals.splitter(self.ranges)
         end_us = 0
         windows = self.arrivals.windows()
         for start_us, end_us, rows in in_parts(windows) if self.plan.limits.limiter else windows:
             if start_us:
                 yield At(self.clock, start_us, ARRIVALS)
                 self.hand_over(start_us)
-            self.store_all(splitter.split(rows), end_us)
+            rows = rows if self.dealer is None else self.dealer.apart(rows)
+            self.store_all(self.splitter.split(rows), end_us)
         while self.plan.drained:
             yield At(self.clock, end_us, ARRIVALS)
             self.hand_over(end_us)
             end_us += self.arrivals.window_us
-            self.store_all([Rows.empty(0)] * len(self.lanes), end_us)
+            self.store_all([Rows.empty(0)] * len(self.shards), end_us)
             for doors in self.doors:
                 for place, shard in enumerate(doors.shards):
-                    lane = self.lanes[shard]
-                    if doors.next_retry_us(place) is None and not lane.closed:
-                        lane.closed = True
-                        lane.wake()
+                    if doors.next_retry_us(place) is None and not self.shards[shard].closed:
+                        self.shards[shard].close()
             if all(lane.finished for lane in self.lanes):
                 return
 
@@ -164,15 +180,14 @@ class Pipeline:
         """Process: disable the mapping and enable it again (aws:E16)."""
         for from_us, to_us in self.plan.outages:
             yield At(self.clock, from_us, CHANGES)
-            for lane in self.lanes:
-                lane.reader.pause(from_us, lane.idle)
+            for shard in self.shards:
+                shard.pause(from_us)
             if to_us == NO_LIMIT:
                 self.disabled_for_ever = True
                 return
             yield At(self.clock, to_us, CHANGES)
-            for lane in self.lanes:
-                lane.reader.resume(to_us)
-                lane.wake()
+            for shard in self.shards:
+                shard.resume(to_us)
             if from_us == 0:
                 self.begin_to_read(to_us)
 
@@ -183,12 +198,15 @@ class Pipeline:
                 lane.begin_to_read(now_us)
 
     def consume(self, lane: Lane) -> Process:
-        """Process: read a shard, form a batch, work it off, move on."""
-        clock, planned, reader, shard = self.clock, self.plan, lane.reader, lane.shard
+        """Process: read a shard, form a batch, work it off, move on.
+
+        Lanes that share a line form their batches when they may start, so that none overtakes another.
+        """
+        clock, planned, reader, rank = self.clock, self.plan, lane.reader, STARTS + lane.number
         while True:
             now_us = clock.now_us
             if not (reader.eager and reader.read - reader.head >= planned.batch_size):
-                reader.catch_up(now_us, True)
+                reader.catch_up(now_us, lane.shard_idle)
             closes_us = None if lane.window is None else lane.window.closes_us(now_us)
             if closes_us == now_us:
                 lane.take_state()
@@ -200,8 +218,8 @@ class Pipeline:
                     yield from self.gather(lane, closes_us if look_us is None else min(look_us, closes_us))
                     continue
                 if look_us is not None:
-                    yield At(clock, look_us, STARTS + shard)
-                elif lane.closed and not reader.paused:
+                    yield At(clock, look_us, rank)
+                elif lane.closed and not reader.paused and reader.head >= lane.log.end:
                     lane.finished = True
                     return
                 else:
@@ -211,42 +229,54 @@ class Pipeline:
             if planned.gathers and (look_us := lane.look_again_us(now_us)) != now_us:
                 yield from self.gather(lane, look_us)
                 continue
-            if not lane.form_batch(now_us):
+            if lane.blocked:
+                lane.filled = clock.event()
+                yield lane.filled
                 continue
-            yield from self.handle(lane)
+            slots = self.slots if planned.pooled else None
+            if slots is not None:
+                yield from self.acquire(lane, slots)
+            if reader.paused or reader.read == reader.head or not lane.form_batch(clock.now_us):
+                if slots is not None:
+                    slots.release(clock.now_us)
+                lane.wake_siblings()
+                continue
+            yield from self.handle(lane, slots is not None)
 
-    def handle(self, lane: Lane) -> Process:
-        """Work off the batch in hand, while the mapping reads on."""
+    def handle(self, lane: Lane, has_slot: bool = False) -> Process:
+        """Work off the batch in hand, while the mapping reads on; *has_slot*: for the first run."""
         lane.idle = False
-        yield from self.work_off(lane)
+        yield from self.work_off(lane, has_slot)
         if not lane.reader.eager:
             lane.reader.catch_up(self.clock.now_us - 1, False)
         lane.idle, lane.stuck = True, False
         lane.batch, lane.tries = lane.batch + 1, 0
+        lane.wake_siblings()
 
-    def work_off(self, lane: Lane) -> Process:
-        """Invoke until every part of the batch in hand has succeeded or is lost."""
-        clock, planned, shard = self.clock, self.plan, lane.shard
+    def work_off(self, lane: Lane, has_slot: bool) -> Process:
+        """Invoke until every part of the batch in hand has succeeded or is lost; *has_slot*: for the first run."""
+        clock, planned, rank = self.clock, self.plan, STARTS + lane.number
         ready_us, failures, forgotten = clock.now_us, 0, False
         while lane.parts:
             if lane.reader.paused:
                 lane.filled = clock.event()
                 yield lane.filled
-                yield At(clock, clock.now_us, STARTS + shard)
+                yield At(clock, clock.now_us, rank)
                 continue
             if lane.tries and not lane.still_there(clock.now_us):
                 continue
             if forgotten:
                 again_us = lane.reader.read_again(clock.now_us, lane.held, lane.parts[0][0])
                 if again_us is not None:
-                    yield At(clock, again_us, STARTS + shard)
+                    yield At(clock, again_us, rank)
                     continue
                 ready_us, forgotten = clock.now_us, False
-            if self.slots is not None:
+            if self.slots is not None and not has_slot:
                 yield from self.acquire(lane, self.slots)
                 if lane.reader.paused or not lane.still_there(clock.now_us):
                     self.slots.release(clock.now_us)
                     continue
+            has_slot = False
             part_end, attempt = lane.parts[-1]
             provided = self.provisioned_in_use < planned.provisioned
             run = lane.invoker.invoke(clock.now_us, lane.batch, lane.tries, lane.held, part_end, provided)
@@ -255,7 +285,7 @@ class Pipeline:
             lane.running = part_end, attempt, ready_us, start_us
             if not lane.tries:
                 lane.begun_us = start_us
-            yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + shard)
+            yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + lane.number)
             self.provisioned_in_use -= provided
             if self.slots is not None:
                 self.slots.release(clock.now_us)
@@ -273,12 +303,12 @@ class Pipeline:
             ready_us = clock.now_us + lane.wait_us(planned.retry_waits, failures, 0)
             if ready_us == start_us:
                 ready_us += LEAST_CYCLE_US
-            yield At(clock, ready_us, STARTS + shard)
+            yield At(clock, ready_us, rank)
 
     def put_back(self, lane: Lane, redrive: Redrive) -> Process:
         """Process: at its time invoke the function with what the mapping has discarded, beside it (aws:E32)."""
         clock, tables, invoker = self.clock, self.tables, redrive.invoker
-        yield At(clock, self.plan.redrive_us, STARTS + lane.shard)
+        yield At(clock, self.plan.redrive_us, STARTS + lane.number)
         for number, (first, end) in enumerate(redrive.batches(), start=REDRIVEN):
             ready_us = clock.now_us
             if self.slots is not None:
@@ -289,11 +319,11 @@ class Pipeline:
                 provided = self.provisioned_in_use < self.plan.provisioned
                 run = invoker.invoke(start_us, number, 0, first, end, provided)
                 self.provisioned_in_use += provided
-                tables.redriving[lane.shard] = start_us
+                tables.redriving[lane.number] = start_us
                 end_us = start_us + self.plan.overhead_us + run.init_us + run.duration_us
-                yield At(clock, end_us, ENDS + lane.shard)
+                yield At(clock, end_us, ENDS + lane.number)
                 self.provisioned_in_use -= provided
-                del tables.redriving[lane.shard]
+                del tables.redriving[lane.number]
                 tables.redrives += lane.redriven(run, number, first, end, (ready_us, start_us, end_us))
             if self.slots is not None:
                 self.slots.release(clock.now_us)
@@ -302,13 +332,13 @@ class Pipeline:
     def gather(self, lane: Lane, look_us: int | None) -> Process:
         """Wait for more records, until *look_us* or until others are stored."""
         lane.filled = self.clock.event()
-        wakes = [lane.filled] if look_us is None else [lane.filled, At(self.clock, look_us, STARTS + lane.shard)]
+        wakes = [lane.filled] if look_us is None else [lane.filled, At(self.clock, look_us, STARTS + lane.number)]
         yield simpy.AnyOf(self.clock, wakes)
 
     def acquire(self, lane: Lane, slots: Slots) -> Process:
         """Wait for a free execution: in line, or by trying again after a throttle."""
         clock = self.clock
-        yield At(clock, clock.now_us, STARTS + lane.shard)
+        yield At(clock, clock.now_us, STARTS + lane.number)
         throttled = 0
         while not slots.has_room(clock.now_us) or slots.line:
             if self.plan.throttle_waits is None:
@@ -316,9 +346,9 @@ class Pipeline:
                 yield slots.wait()
                 return
             throttled += 1
-            self.tables.throttles += (lane.shard, 0, clock.now_us)
+            self.tables.throttles += (lane.shard, lane.lane, clock.now_us)
             wait_us = lane.wait_us(self.plan.throttle_waits, throttled, 1)
-            yield At(clock, clock.now_us + wait_us, STARTS + lane.shard)
+            yield At(clock, clock.now_us + wait_us, STARTS + lane.number)
         slots.take(clock.now_us)
 
     def open_in_time(self, slots: Slots) -> None:
@@ -342,30 +372,29 @@ class Pipeline:
         for doors in self.doors:
             answers = doors.offer([parts[shard] for shard in doors.shards], until_us)
             for shard, (accepted, account) in zip(doors.shards, answers, strict=True):
-                lane = self.lanes[shard]
+                into = self.shards[shard]
                 self.tables.writes += account
                 if len(accepted):
-                    stored.append((shard, lane.log.end, accepted))
-                    lane.log.append(accepted)
-                    lane.wake()
+                    stored.append((shard, into.log.end, accepted))
+                    into.store(accepted, len(self.shards))
         if self.numbers is not None:
             self.mark_poison(self.numbers.find(stored))
 
     def mark_poison(self, found: list[tuple[int, int, int]]) -> None:
         """Tell the invokers which of the records that have just been stored a fault strikes."""
         for record, shard, place in found:
-            poison = self.lanes[shard].invoker.poison
-            for number, fault in enumerate(self.plan.faults):
-                if record in fault.records:
-                    insort(poison[number], place)
+            for lane, number in self.shards[shard].lanes_of(place):
+                for fault, poison in zip(self.plan.faults, lane.invoker.poison, strict=True):
+                    if record in fault.records:
+                        insort(poison, number)
 
     def hand_over(self, until_us: int) -> None:
         """Give the sink what happened before *until_us*, then forget the records that are settled."""
-        for lane in self.lanes:
-            lane.reader.rest_until(until_us, lane.idle)
+        for shard in self.shards:
+            shard.rest_until(until_us)
         self.tables.hand_over(self.sink, until_us, self.logs)
-        for lane in self.lanes:
-            lane.log.forget(lane.unsettled)
+        for shard in self.shards:
+            shard.forget()
 
     def finish(self, end_us: int) -> None:
         """Settle what has expired by the end, hand over the last window and the final state."""
@@ -376,20 +405,13 @@ class Pipeline:
             sampled_out=self.arrivals.sampled_out,
             in_producer=self.arrivals.in_producer + sum(doors.pending_records for doors in self.doors),
             redriving_us=tuple(self.tables.redriving.values()),
-            stuck_shards=tuple(lane.shard for lane in self.lanes if self.plan.drained and self._never_done(lane)),
+            stuck_shards=tuple(
+                shard.shard for shard in self.shards if self.plan.drained and any(map(self._never_done, shard.lanes))
+            ),
+            lines=self.tables.lines,
         )
-        for lane in self.lanes:
-            lane.put_back()
-            lane.settle_expired(end_us)
-            reader, shard = lane.reader, lane.shard
-            final.accepted[shard] = lane.log.end
-            final.taken[shard] = reader.head
-            final.waiting[shard] = lane.log.end - reader.head
-            final.in_flight[shard] = lane.parts[0][0] - lane.held if lane.parts else 0
-            if lane.parts and lane.tries:
-                final.failing[shard] = lane.tries, lane.begun_us
-            if reader.head < lane.log.end:
-                final.oldest_waiting_us[shard] = lane.log.arrival_us(reader.head)
+        for shard in self.shards:
+            shard.tell(final, end_us)
         self.hand_over(max(end_us, self.tables.window_start_us))
         for lane in self.lanes:
             lane.under_way()

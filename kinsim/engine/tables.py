@@ -263,8 +263,9 @@ class Final:
     """The horizon: the run's duration, or the last end (or loss) when the run was drained."""
     shards: list[Shard]
     accepted: dict[int, int] = field(default_factory=dict)
-    """Records stored, per line; likewise the next three.  What was taken and is not in flight is settled."""
-    taken: dict[int, int] = field(default_factory=dict)
+    """Records stored, per line; likewise what follows."""
+    in_hand: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """First record and the one after the last of each batch that is in flight."""
     waiting: dict[int, int] = field(default_factory=dict)
     in_flight: dict[int, int] = field(default_factory=dict)
     in_producer: int = 0
@@ -296,7 +297,9 @@ class Sink(Protocol):
 class Tables:
     """What has happened since the last window was handed over, as numbers one after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: int = 1) -> None:
+        """*lines* of each shard."""
+        self.lines = lines
         self.invocations: list[int] = []
         self.polls: list[int] = []
         self.redrives: list[int] = []
@@ -337,14 +340,14 @@ class Tables:
         """The table INVOCATION, with what is known of the records from their shards' logs."""
         return self._with_records(self.invocations, logs)
 
-    @staticmethod
-    def _with_records(numbers: list[int], logs: Mapping[int, ShardLog]) -> NDArray[np.void]:
+    def _with_records(self, numbers: list[int], logs: Mapping[int, ShardLog]) -> NDArray[np.void]:
         table = _table(numbers, INVOCATION)
-        order = np.argsort(table["shard"], kind="stable")
-        shards, starts = np.unique(table["shard"][order], return_index=True)
-        for shard, rows in zip(shards, np.split(order, starts[1:]), strict=True) if len(table) else ():
+        line = line_of(table["shard"], table["lane"], self.lines)
+        order = np.argsort(line, kind="stable")
+        lines, starts = np.unique(line[order], return_index=True)
+        for number, rows in zip(lines.tolist(), np.split(order, starts[1:]), strict=True) if len(table) else ():
             rows = rows[table["records"][rows] > 0]
-            log, first = logs[shard], table["first"][rows]
+            log, first = logs[number], table["first"][rows]
             end = first + table["records"][rows]
             table["bytes"][rows] = log.amounts("data_bytes", first, end)
             table["log_events"][rows] = log.amounts("log_events", first, end)

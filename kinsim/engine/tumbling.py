@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kinsim.engine.plan import Plan
-from kinsim.engine.reader import Reader
+from kinsim.engine.reader import LineReader
 from kinsim.system.event_source_mapping import poll_at_or_after, tumbling_window_ends_us
 
 CLOSED = -(1 << 62)
@@ -14,7 +14,7 @@ class TumblingWindow:
 
     __slots__ = ("ends_us", "log", "plan", "reader")
 
-    def __init__(self, plan: Plan, reader: Reader) -> None:
+    def __init__(self, plan: Plan, reader: LineReader) -> None:
         self.plan, self.reader, self.log = plan, reader, reader.log
         self.ends_us = CLOSED
         """End of the window that has had a batch and not yet its final invocation."""

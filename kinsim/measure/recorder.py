@@ -499,10 +499,8 @@ class Recorder:
         for line, waiting in final.waiting.items():
             log = self.logs[line]
             end = final.accepted[line]
-            taken = final.taken[line]
-            held = final.in_flight.get(line, 0)
-            if held:
-                self.kept_records.rest(line, log, taken - held, taken, "in_flight")
+            for first, last in final.in_hand.get(line, ()):
+                self.kept_records.rest(line, log, first, last, "in_flight")
             if waiting:
                 self.kept_records.rest(line, log, end - waiting, end, "waiting")
 

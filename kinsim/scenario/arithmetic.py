@@ -376,9 +376,19 @@ class Arithmetic:
 
     @property
     def slots(self) -> int:
-        """Invocations at once: one per shard, as far as the account has room (aws:E12, M25)."""
+        """Invocations at once: one per lane that has keys, as far as the account has room (aws:E12, E20, M25)."""
         limit = most_executions(self.scenario.account, self.scenario.function.reserved_concurrency)
-        return self.used_shards if limit is None else min(self.used_shards, limit)
+        lanes = self.used_lanes
+        return lanes if limit is None else min(lanes, limit)
+
+    @property
+    def used_lanes(self) -> int:
+        """Lanes that take records: dealt by key, no more than there are keys."""
+        mapping, keys = self.scenario.event_source_mapping, [load.keys for load in self.loads]
+        if mapping.parallelization == "pooled":
+            return self.used_shards * mapping.parallelization_factor
+        lanes = self.scenario.stream.shard_count * mapping.parallelization_factor
+        return lanes if None in keys else max(1, min(lanes, sum(key for key in keys if key is not None)))
 
     def consumer_per_s(self, slots: int | None = None) -> float:
         """Records per second that full batches back to back get through; 0 where they time out."""
@@ -408,7 +418,7 @@ class Arithmetic:
         if stream.limiter:
             needed["bytes"] = math.ceil(rate_per_s * self.record_bytes / stream.bytes_per_s - 1e-9)
             needed["records"] = math.ceil(rate_per_s / stream.records_per_s - 1e-9)
-        one = self.consumer_per_s(1)
+        one = self.consumer_per_s(self.scenario.event_source_mapping.parallelization_factor)
         if 0 < one < math.inf:
             needed["consumer speed"] = math.ceil(rate_per_s / one - 1e-9)
         return {name: max(1, number) for name, number in needed.items()}

@@ -45,7 +45,6 @@ def _whole(value: Any) -> bool:
 UNBUILT: dict[str, Callable[[Any], bool]] = {
     "pipelines": _nothing,
     "engine": _one_of("auto", "reference"),
-    "event_source_mapping.parallelization_factor": _one_of(1),
     "event_source_mapping.filter": _whole,
     "stream.stream_mode": _one_of("PROVISIONED"),
     "stream.warm_throughput": _nothing,
@@ -58,8 +57,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
 WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
-    "event_source_mapping.parallelization": (),
-    "event_source_mapping.lane_failure_blocks_shard": (),
     "event_source_mapping.shard_discovery": (),
     "stream.reshard_operation_time": (),
     "function.alert_deadline": (900, "900s", "15m"),
@@ -68,6 +65,7 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
 
 OFF: dict[str, Callable[[Any], bool]] = {
     **UNBUILT,
+    "event_source_mapping.parallelization_factor": _one_of(1),
     "function.reserved_concurrency": _nothing,
     "function.provisioned_concurrency": _one_of(0),
     "event_source_mapping.maximum_batching_window": _no_time,
@@ -88,7 +86,6 @@ WORDS = {
 """Words of the language; any other word is a mistake, reported as one."""
 
 ADVICE = {
-    "event_source_mapping.parallelization_factor": "write 1; more shards give more lanes too",
     "stream.stream_mode": "write PROVISIONED and a shard_count",
     "engine": "write auto or reference",
     "pipelines": "simulate one pipeline at a time",

@@ -243,8 +243,10 @@ def concurrency(known: Arithmetic) -> Iterator[Finding]:
     """Shards against the account's concurrency (aws:M25)."""
     account, reserved = known.scenario.account, known.scenario.function.reserved_concurrency
     limit = most_executions(account, reserved)
-    shards = known.scenario.stream.shard_count * known.scenario.event_source_mapping.parallelization_factor
-    if limit is None or shards <= limit:
+    factor = known.scenario.event_source_mapping.parallelization_factor
+    lanes = known.scenario.stream.shard_count * factor
+    of = "shards" if factor == 1 else "lanes of the shards"
+    if limit is None or lanes <= limit:
         return
     where, given = ("account", "concurrent_executions"), f"got {limit}"
     if reserved is not None:
@@ -253,8 +255,8 @@ def concurrency(known: Arithmetic) -> Iterator[Finding]:
         where, given = ("account", "other_functions"), f"they leave it {limit} at times"
     yield (
         where,
-        f"{given}, but {shards} shards may invoke the function at once: the surplus is throttled and waits",
-        f"{shards} or more leaves room for all",
+        f"{given}, but {lanes} {of} may invoke the function at once: the surplus is throttled and waits",
+        f"{lanes} or more leaves room for all",
     )
 
 

@@ -653,17 +653,20 @@ run: {duration: 2h}
     assert (more["queue_wait_s"]["max"], more["queue_wait_s"]["time_of_max"]) == (40, 6_045)
 
 
-def test_rule_16_the_parallelization_factor_is_not_simulated_yet_and_refused_by_name(refused):
-    message = refused("""
+def test_rule_16_lanes_take_keys_by_the_low_64_bits_of_their_md5_modulo_the_factor(run):
+    """Of the keys of aws:W15's list `a` has an odd lower half of its MD5, `123` and `0` an even one."""
+    assert [ks.hash_key(key) % 2**64 % 2 for key in ("a", "123", "0")] == [1, 0, 0]
+    result = run("""
 kinsim: 1
-profile: aws-2026
-workload: {arrivals: {model: poisson, rate: 10/s}}
-event_source_mapping: {parallelization_factor: 2}
+profile: ideal
+workload: {arrivals: {model: bursts, every: 1h, size: 300}, partition_keys: {keys: [a, "123", "0"]}}
+event_source_mapping: {batch_size: 1, parallelization_factor: 2}
 function: {duration: 1s}
-run: {duration: 1h}
+run: {duration: 1h, until: drained}
 """)
-    assert "event_source_mapping.parallelization_factor" in message
-    assert "not simulated" in message
+    assert result["concurrent_executions"]["max"] == 2
+    assert result["finish_s"]["mean"] == 200  # the lane of two keys has 200 records, the other 100
+    assert result["utilization"]["max"] == 300 / 3_600 / 2
 
 
 def test_rule_18_everything_offered_is_somewhere(run):

@@ -122,7 +122,8 @@ class Story:
         accepted = {s: log.end for s, log in self.logs.items()}
         self.recorder.finish(
             Final(
-                end_us=end * S, shards=[Shard(s, 0, 1) for s in self.logs], accepted=accepted, taken=dict(self.taken),
+                end_us=end * S, shards=[Shard(s, 0, 1) for s in self.logs], accepted=accepted,
+                in_hand={s: [(self.settled[s], self.taken[s])] for s in self.logs if self.settled[s] < self.taken[s]},
                 waiting={s: accepted[s] - self.taken[s] for s in self.logs},
                 in_flight={s: self.taken[s] - self.settled[s] for s in self.logs}, created=self.created,
                 under_way=np.array(self.rows, INVOCATION),

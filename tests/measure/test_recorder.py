@@ -29,19 +29,19 @@ class Tee:
 
     def __init__(self, sink):
         self.sink = sink
-        self.records = defaultdict(dict)  # shard -> number -> (arrival, events, lag, bytes)
+        self.records = defaultdict(dict)  # line -> number -> (arrival, events, lag, bytes)
         self.rows, self.losses, self.writes, self.polls = [], [], [], []
 
     def window(self, window):
-        for shard, log in window.logs.items():
-            known = len(self.records[shard])
+        for line, log in window.logs.items():
+            known = len(self.records[line])
             pieces = log.pieces(known, log.end) if log.end > known else None
             for k in range(pieces.first.size if pieces else 0):
                 count = int(pieces.count[k])
                 events, size = int(pieces.log_events[k]), int(pieces.data_bytes[k])
                 for i in range(count):
                     moved = i * int(pieces.step_numerator[k]) + int(pieces.step_offset[k])
-                    self.records[shard][int(pieces.first[k]) + i] = (
+                    self.records[line][int(pieces.first[k]) + i] = (
                         int(pieces.time_us[k]) + moved // int(pieces.step_denominator[k]),
                         events * (i + 1) // count - events * i // count,
                         int(pieces.lag_us[k]),
@@ -77,9 +77,10 @@ class Account:
     def __init__(self, tee, warm_up_us):
         self.tee, self.warm_us, self.end_us = tee, warm_up_us, tee.final.end_us
         self.taken, self.done, self.lost = {}, {}, {}
+        self.lines = tee.final.lines
         for row in tee.rows:
             for number in range(row["first"], row["first"] + row["records"]):
-                record = (row["shard"], number)
+                record = (self.line(row), number)
                 if row["tries"] == 0:
                     assert record not in self.taken
                     self.taken[record] = row["start_us"]
@@ -87,17 +88,20 @@ class Account:
                     self.done[record] = row["end_us"]
         for loss in tee.losses:
             for number in range(loss["first"], loss["first"] + loss["records"]):
-                self.lost[loss["shard"], number] = loss["time_us"]
+                self.lost[self.line(loss), number] = loss["time_us"]
         self.in_flight_runs = []
         self._in_flight()
         self.gone = dict(self.lost)
-        for shard, records in tee.records.items():
+        for line, records in tee.records.items():
             latest = 0
-            for record in ((shard, number) for number in sorted(records)):
+            for record in ((line, number) for number in sorted(records)):
                 if record in self.taken:
                     latest = max(latest, self.taken[record])
                 elif record in self.lost:  # nobody leaves the line before the one in front
                     latest = self.gone[record] = max(latest, self.lost[record])
+
+    def line(self, row):
+        return row["shard"] if self.lines == 1 else row["shard"] * self.lines + row["lane"]
 
     def _in_flight(self):
         """Invocations under way at the end: first tries have taken their records."""
@@ -105,16 +109,16 @@ class Account:
             self.in_flight_runs.append((row["start_us"], 1 << 60))
             if row["tries"] == 0:
                 records = range(row["first"], row["first"] + row["records"])
-                self.taken |= {(row["shard"], number): row["start_us"] for number in records}
-        for shard, waiting in self.tee.final.waiting.items():
-            known = [n for n in self.tee.records[shard] if (shard, n) in self.taken or (shard, n) in self.lost]
-            assert len(self.tee.records[shard]) - len(known) == waiting
+                self.taken |= {(self.line(row), number): row["start_us"] for number in records}
+        for line, waiting in self.tee.final.waiting.items():
+            known = [n for n in self.tee.records[line] if (line, n) in self.taken or (line, n) in self.lost]
+            assert len(self.tee.records[line]) - len(known) == waiting
 
     def every(self, shard=None):
-        for s, records in self.tee.records.items():
-            if shard is None or s == shard:
+        for line, records in self.tee.records.items():
+            if shard is None or line // self.lines == shard:
                 for number, record in records.items():
-                    yield (s, number), record
+                    yield (line, number), record
 
     def waits(self, shard=None):
         return {
@@ -249,7 +253,11 @@ DOCUMENTS = st.fixed_dictionaries(
                 "record_size": st.sampled_from(
                     ["100 B", "1 kB", {"distribution": "uniform", "low": "10 B", "high": "3 kB"}]
                 ),
-                "partition_keys": st.sampled_from(["random", "even", "constant"]),
+                "partition_keys": st.one_of(
+                    st.sampled_from(["random", "even", "constant"]),
+                    st.just({"count": 12, "skew": {"distribution": "zipf", "s": 0.8}}),
+                    st.just({"keys": ["a", "b", "c", "d", "e"]}),
+                ),
             },
             optional={"granularity": st.sampled_from(["1s", "record"])},
         ),
@@ -268,6 +276,10 @@ DOCUMENTS = st.fixed_dictionaries(
             },
             optional={
                 "poll_interval": st.sampled_from(["1s", "5s"]),
+                "read_ahead": st.sampled_from(["0 B", "5 kB"]),
+                "parallelization_factor": st.integers(2, 3),
+                "parallelization": st.sampled_from(["hashed", "pooled"]),
+                "lane_failure_blocks_shard": st.booleans(),
                 "maximum_batching_window": st.sampled_from(["3s", "20s"]),
                 "maximum_retry_attempts": st.sampled_from([0, 2]),
                 "maximum_record_age": st.sampled_from(["15s", "40s"]),
@@ -441,15 +453,17 @@ def test_write_utilization_agrees_with_the_slow_account(document):
     document = complete(document)
     document["stream"].setdefault("write_limit_records", 30)
     document["run"]["warm_up"] = "0s"
+    document["workload"]["partition_keys"] = "random"  # of the same size
     result, tee = run(document)
-    seconds = -(-tee.final.end_us // 1_000_000)
-    keys = {"random": 36, "even": 36, "constant": 36}[document["workload"]["partition_keys"]]
+    latest_us = max((arrival for records in tee.records.values() for arrival, *_ in records.values()), default=0)
+    seconds = -(-max(tee.final.end_us, latest_us + 1) // 1_000_000)
     keys = int(sum(w.key_bytes.sum() for w in tee.writes)) / max(int(sum(w.accepted.sum() for w in tee.writes)), 1)
     limit_records, limit_bytes = document["stream"]["write_limit_records"], 1_048_576
     shards = document["stream"]["shard_count"]
     use = np.zeros((shards, max(seconds, 1)))
     size = np.zeros_like(use)
-    for shard, records in tee.records.items():
+    for line, records in tee.records.items():
+        shard = line // tee.final.lines
         for arrival, _, _, data in records.values():
             use[shard, arrival // 1_000_000] += 1 / limit_records
             size[shard, arrival // 1_000_000] += (data + keys) / limit_bytes

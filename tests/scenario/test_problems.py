@@ -155,7 +155,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
 @pytest.mark.parametrize(
     ("section", "setting"),
     [
-        ("event_source_mapping", "parallelization_factor: 2"),
         ("event_source_mapping", "filter: 20%"),
         ("stream", "stream_mode: ON_DEMAND"),
         ("stream", "reshard: [{at: 6h, update_shard_count: 8}]"),
@@ -166,8 +165,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
         ("function", "rules: [{name: a, per_log_event: 1ms}]"),
         ("function", "alert_deadline: 5m"),
         ("stream", "reshard_operation_time: 31s"),
-        ("event_source_mapping", "parallelization: pooled"),
-        ("event_source_mapping", "lane_failure_blocks_shard: true"),
         ("event_source_mapping", "shard_discovery: 61s"),
         ("pipelines", "a: {}"),
         ("engine", ""),
