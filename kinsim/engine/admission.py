@@ -18,7 +18,7 @@ import numpy as np
 from kinsim.engine.clients import new_clients, take_through_clients
 from kinsim.engine.offers import WAITING_COLUMNS, take_in_order
 from kinsim.engine.overlaps import in_order
-from kinsim.engine.pieces import TOTALS, cut, record_time_us, singles
+from kinsim.engine.pieces import cut, record_time_us, singles, totals
 from kinsim.engine.tables import Int64, Rows, Writes
 from kinsim.rule import compiled
 from kinsim.system.producer import RetryPlan
@@ -235,6 +235,8 @@ def accepted_of(shard: int, known: Rows, events: Int64) -> tuple[Rows, list[Writ
         key_bytes=taken.key_bytes,
         put_units=taken.put_units,
     )
+    if len(known.by_rule):
+        account.dropped_by_rule = known.by_rule[:, events[:, 1]] * events[:, 5] // known.count[events[:, 1]]
     return taken.take(events[:, 4] > 0), [account]
 
 
@@ -310,7 +312,7 @@ def in_records(rows: Rows) -> Rows:
 def _parts(known: Rows, which: Int64, accepted: Int64, time_us: Int64) -> Rows:
     """The *accepted* first records of rows *which*, as stored at *time_us*."""
     part = known.take(which)
-    for name in TOTALS:
+    for name in totals(part):
         setattr(part, name, getattr(part, name) * accepted // part.count)
     part.lag_us = part.lag_us + (time_us - part.time_us)
     part.count = accepted

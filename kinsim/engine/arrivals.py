@@ -247,5 +247,6 @@ def arrivals_key(scenario: Scenario, replication: int) -> str:
             scenario.event_source_mapping.payload_envelope_bytes, scenario.profile_data.constant("put_unit_bytes"),
             function.calls,
             [fault.call for fault in function.faults if fault.kind == "call_fails"] if function.calls else [], files,
+            *((each.name, each.match, each.alert, each.call) for each in function.rules if each.match),
         )
     )  # fmt: skip

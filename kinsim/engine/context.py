@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from kinsim.engine.draws import Purpose, address_key, generator
+from kinsim.engine.matching import Matching
 from kinsim.engine.tables import Rows
 from kinsim.system.partition_keys import KeyTable
 from kinsim.system.producer import Producer
@@ -73,6 +74,8 @@ class Context:
     """0: a row per record; else counts per bin of this width."""
     call_bytes: int = -1
     """Most bytes of a PutRecords call, keys included; -1: without limit."""
+    matched: bool = False
+    """Whether it is drawn for each record what the function's rules do with it."""
 
     def generator(self, purpose: Purpose, *entity: int) -> np.random.Generator:
         """Random numbers for one thing of this source."""
@@ -85,10 +88,10 @@ class Context:
 
     @property
     def records_differ(self) -> bool:
-        """Whether records have sizes, log events or work of their own, so that each is a row."""
+        """Whether records have sizes, log events, work or matches of their own, so that each is a row."""
         source = self.source
         spreads = (source.record_size_bytes, source.log_events_per_record, source.work_s)
-        return not self.bin_us and any(spread.constant is None for spread in spreads)
+        return not self.bin_us and (self.matched or any(spread.constant is None for spread in spreads))
 
     def key(self, purpose: Purpose) -> int:
         """Address of counter-based draws of this source."""
@@ -128,6 +131,7 @@ def contexts(scenario: Scenario, replication: int) -> list[Context]:
             producer=source.producer or scenario.producer,
             bin_us=bin_width_us(source, bool(scenario.stream.limiter)),
             call_bytes=most_call_bytes(scenario),
+            matched=Matching.of(scenario.function).by_chance,
         )
         for number, (name, source) in enumerate(scenario.workload.sources.items())
     ]

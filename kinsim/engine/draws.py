@@ -42,6 +42,7 @@ class Purpose(IntEnum):
     MODULATION = 15
     SAMPLING = 16
     INITIAL_BACKLOG = 21
+    MATCHES = 31
 
 
 def seed_sequence(seed: int, replication: int, purpose: int, *entity: int | str) -> np.random.SeedSequence:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kinsim.engine.pieces import MINUTE_US
-from kinsim.engine.tables import Int64, Rows
+from kinsim.engine.tables import NO_LINES, Int64, Rows
 
 LARGEST_COUNT = 1 << 20
 """Most records of a row, so that totals times counts fit 64 bits."""
@@ -55,7 +55,7 @@ def plain_rows(time_us: Int64, count: Int64 | None = None, **columns: Any) -> Ro
     zero, one = constant(0, n), constant(1, n)
     base: dict[str, Any] = dict.fromkeys(Rows.__dataclass_fields__, zero)
     base |= {"time_us": time_us, "count": one if count is None else count, "step_denominator": one}
-    base |= {"key": constant(-1, n), "hash_high": np.broadcast_to(np.uint64(0), n)}
+    base |= {"key": constant(-1, n), "hash_high": np.broadcast_to(np.uint64(0), n), "by_rule": NO_LINES}
     return Rows(**(base | columns))
 
 

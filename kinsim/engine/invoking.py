@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kinsim.engine.draws import Purpose, address_key, generator, uniform
 from kinsim.engine.plan import OFF, Plan
 from kinsim.engine.shard_log import ShardLog
+from kinsim.system.alert_rules import share_reached
 from kinsim.system.function import (
     CALL_FAILS,
     CRASH,
@@ -28,6 +29,7 @@ from kinsim.system.function import (
     run_us,
     share_until_out_of_memory,
     times_out,
+    wall_us,
     work_us,
 )
 
@@ -50,6 +52,22 @@ class Run(NamedTuple):
     """Whether no later attempt of the same records can end otherwise."""
     reported: int
     """Records before the first that a partial response names; -1 without such a response."""
+    front_us: int = 0
+    """Where the function has rules: run time before the work on the log events begins, and at which all of it is done
+    if nothing stops the run."""
+    needed_us: int = 0
+    rules_us: tuple[float, ...] = ()
+    """Time that each of the function's rules takes in it, its calls included."""
+
+
+class Own(NamedTuple):
+    """What an invocation costs besides its records, in microseconds, and the noise on all of it."""
+
+    whole_us: float
+    fixed_us: float
+    per_invocation_us: float
+    calls_us: float
+    noise: float
 
 
 class Struck(NamedTuple):
@@ -153,7 +171,8 @@ class Invoker:
         struck = self._faults(now_us, batch, tries, first, end) if self.plan.faults else NO_FAULT
         failing, factor = struck.calls_fail, struck.factor
         calls_us = log.amount("call_failing_us" if failing else "call_us", first, end) if self.plan.calls else 0
-        needed_us = self._needed_us(batch, tries, needs, calls_us, failing, factor)
+        own = self._own(batch, tries, failing)
+        needed_us = self._needed_us(needs, calls_us, own, factor)
         until_full = self._until_out_of_memory(needs[2])
         out_of_memory = until_full < 1.0
         runs_us = int(needed_us * until_full + 0.5) if out_of_memory else needed_us
@@ -167,6 +186,8 @@ class Invoker:
         reported = struck.reported if kind == PARTIAL else -1
         hopeless = slow or out_of_memory or (struck.for_ever and reported <= 0)
         run = Run(before_us, duration_us, kind, hopeless, reported)
+        if cost.rules_us:
+            run = self._with_rules(run, first, end, needs, calls_us, own, struck, inside_us)
         self._last = (needs, run)
         return run
 
@@ -222,13 +243,10 @@ class Invoker:
         place = bisect_left(records, first)
         return records[place] if place < len(records) else end
 
-    def _needed_us(
-        self, batch: int, tries: int, needs: tuple[int, int, int, int], calls_us: float, failing: bool, factor: float
-    ) -> int:
-        """Time the run would take if nothing stopped it; *needs*: records, log events, bytes and work of their own."""
+    def _own(self, batch: int, tries: int, failing: bool) -> Own:
+        """What the invocation costs whatever its records, drawn where it varies."""
         cost, noise = self.cost, 1.0
-        records, log_events, body_bytes, own_us = needs
-        whole_us, fixed_us, per_invocation_us = cost.whole_us, cost.fixed_us, cost.per_invocation_us
+        whole_us, fixed_us, per_invocation_us, calls_us = cost.whole_us, cost.fixed_us, cost.per_invocation_us, 0.0
         for name in cost.draws:
             drawn = self.draws.of_batch(
                 "calls_failing" if name == "calls" and failing else name, batch, tries if cost.redraw else 0
@@ -242,14 +260,47 @@ class Invoker:
             elif name == "noise":
                 noise = drawn
             else:
-                calls_us += drawn
+                calls_us = drawn
+        return Own(whole_us, fixed_us, per_invocation_us, calls_us, noise)
+
+    def _needed_us(self, needs: tuple[int, int, int, int], calls_us: float, own: Own, factor: float) -> int:
+        """Time the run would take if nothing stopped it; *needs*: records, log events, bytes and work of their own."""
+        cost = self.cost
+        waiting_us = own.calls_us + calls_us if cost.measured else own.fixed_us + (own.calls_us + calls_us)
+        measured_us, cpu_us = self._work_us(needs, own)
+        return run_us(
+            own.whole_us, waiting_us, measured_us, cpu_us, cost.cpu_fraction, cost.reference_share, cost.share,
+            cost.mode, cost.period_us, own.noise, factor,
+        )  # fmt: skip
+
+    def _work_us(self, needs: tuple[int, int, int, int], own: Own) -> tuple[float, float]:
+        """Work of the run: as it was measured at a reference memory, and at one vCPU."""
+        cost = self.cost
+        records, log_events, body_bytes, own_us = needs
         work = work_us(
-            fixed_us if cost.measured else 0.0, per_invocation_us, cost.per_record_us, cost.per_log_event_us,
+            own.fixed_us if cost.measured else 0.0, own.per_invocation_us, cost.per_record_us, cost.per_log_event_us,
             cost.per_mib_us, records, log_events, body_bytes, 0 if cost.measured else own_us,
         )  # fmt: skip
-        waiting_us = calls_us if cost.measured else fixed_us + calls_us
         measured_us, cpu_us = (work, float(own_us)) if cost.measured else (0.0, work)
-        return run_us(
-            whole_us, waiting_us, measured_us, cpu_us, cost.cpu_fraction, cost.reference_share, cost.share, cost.mode,
-            cost.period_us, noise, factor,
-        )  # fmt: skip
+        return measured_us, cpu_us + sum(cost.rules_us) * log_events
+
+    def _with_rules(
+        self, run: Run, first: int, end: int, needs: tuple[int, int, int, int], calls_us: float, own: Own,
+        struck: Struck, inside_us: int,
+    ) -> Run:  # fmt: skip
+        """*run* with when it is through with its log events, and what its rules take of it."""
+        cost, stretch = self.cost, own.noise * struck.factor
+        bare = own._replace(whole_us=0.0)
+        front_us = inside_us + self._needed_us((0, 0, 0, 0), 0.0, bare, struck.factor)
+        needed_us = inside_us + self._needed_us(needs, calls_us, own, struck.factor)
+        reached = share_reached(front_us, needed_us, run.duration_us)
+        measured_us, cpu_us = self._work_us(needs, own)
+        cpu_us += measured_us * cost.cpu_fraction * cost.reference_share
+        wall = wall_us(cpu_us, cost.share, cost.mode, cost.period_us)
+        of_each = wall / cpu_us * needs[1] * stretch * reached if cpu_us else 0.0
+        spent_us = [each * of_each for each in cost.rules_us]
+        for number, healthy, failing in cost.rule_calls:
+            spent_us[number] += (
+                self.log.amount(failing if struck.calls_fail else healthy, first, end) * stretch * reached
+            )
+        return run._replace(front_us=front_us, needed_us=needed_us, rules_us=tuple(spent_us))

@@ -170,7 +170,8 @@ class KplCaller(Caller):
             return out, out.time_us
         made, several = np.array(made_us, np.int64), np.diff(np.array([0, *ends])) > 1
         packed = rows.take(slice(0, done))
-        sums = {name: np.add.reduceat(getattr(packed, name), starts) for name in SUMS}
+        names = (*SUMS, "by_rule") if len(packed.by_rule) else SUMS
+        sums = {name: np.add.reduceat(getattr(packed, name), starts, axis=-1) for name in names}
         late_us = packed.lag_us + np.repeat(made, np.diff(np.array([0, *ends]))) - packed.time_us
         events = np.maximum(packed.log_events, 0)
         weight = np.where(np.repeat(sums["log_events"] > 0, np.diff(np.array([0, *ends]))), events, 1)

@@ -253,16 +253,22 @@ class Lane:
         done = records if run.outcome == Outcome.OK else max(run.reported, 0)
         self.tables.invocations += (
             self.shard, self.lane, self.batch, self.held, records, 0, 0, attempt, self.tries, done, ready_us, start_us,
-            end_us, run.init_us, run.duration_us, run.outcome, 0, 0,
+            end_us, run.init_us, run.duration_us, run.outcome, 0, 0, run.front_us,
+            run.needed_us,
         )  # fmt: skip
+        if run.rules_us:
+            self.tables.count_rules(run.rules_us)
 
     def redriven(self, run: Run, batch: int, first: int, end: int, times_us: tuple[int, int, int]) -> tuple[int, ...]:
         """A row of the table INVOCATION for records that were put back; *times_us*: ready, start and end."""
         self.tables.settled_us = max(self.tables.settled_us, times_us[2])
         done = end - first if run.outcome == Outcome.OK else max(run.reported, 0)
+        if run.rules_us:
+            self.tables.count_rules(run.rules_us)
         return (
             self.shard, self.lane, batch, first, end - first, 0, 0, 0, 1, done, *times_us, run.init_us, run.duration_us,
-            run.outcome, 0, 0,
+            run.outcome, 0, 0, run.front_us,
+            run.needed_us,
         )  # fmt: skip
 
     def lose(self, first: int, end: int, time_us: int, cause: Loss) -> None:
@@ -306,7 +312,7 @@ class Lane:
             part_end, attempt, ready_us, start_us = self.running
             self.tables.invocations += (
                 self.shard, self.lane, self.batch, self.held, part_end - self.held, 0, 0, attempt, self.tries, 0,
-                ready_us, start_us, 0, 0, 0, 0, 0, 0,
+                ready_us, start_us, 0, 0, 0, 0, 0, 0, 0, 0,
             )  # fmt: skip
 
     def put_back(self) -> None:

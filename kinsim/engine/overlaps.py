@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.even import any_spread
-from kinsim.engine.pieces import TOTALS, pieces, record_time_us, records_until, singles
+from kinsim.engine.pieces import pieces, record_time_us, records_until, singles, totals
 from kinsim.engine.tables import Int64, Rows
 from kinsim.system.partition_keys import RANDOM
 
@@ -90,10 +90,10 @@ def _same_bin(rows: Rows, cluster: NDArray[np.intp]) -> NDArray[np.bool_]:
 def _mixed(rows: Rows, cluster: NDArray[np.intp]) -> Rows:
     starts = np.flatnonzero(np.concatenate(([True], np.diff(cluster) > 0)))
     count = np.add.reduceat(rows.count, starts)
-    totals = {name: np.add.reduceat(getattr(rows, name), starts) for name in TOTALS}
+    summed = {name: np.add.reduceat(getattr(rows, name), starts, axis=-1) for name in totals(rows)}
     lag_us = np.add.reduceat(rows.lag_us * rows.count, starts) // count
     key = np.full(starts.size, MIXED)
-    return replace(rows.take(starts), count=count, step_denominator=count, lag_us=lag_us, key=key, **totals)
+    return replace(rows.take(starts), count=count, step_denominator=count, lag_us=lag_us, key=key, **summed)
 
 
 def _cut_apart(rows: Rows) -> Rows:

@@ -26,6 +26,11 @@ TOTALS = (
 MINUTE_US = 60_000_000
 
 
+def totals(rows: Rows) -> tuple[str, ...]:
+    """Columns of *rows* that hold totals of a row; in `by_rule` each line does."""
+    return (*TOTALS, "by_rule") if len(rows.by_rule) else TOTALS
+
+
 def pieces(rows: Rows, row: NDArray[np.intp], first: Int64, end: Int64) -> Rows:
     """Records *first* to *end* (excluded) of each of the rows numbered *row*, a row each.
 
@@ -39,7 +44,7 @@ def pieces(rows: Rows, row: NDArray[np.intp], first: Int64, end: Int64) -> Rows:
     whole = taken.count
     if bool((whole == 1).all()):
         return taken
-    changed: dict[str, Any] = {name: _share(getattr(taken, name), whole, first, end) for name in TOTALS}
+    changed: dict[str, Any] = {name: _share(getattr(taken, name), whole, first, end) for name in totals(rows)}
     return replace(
         taken,
         count=end - first,

@@ -12,6 +12,7 @@ from kinsim.engine import models
 from kinsim.engine.context import WINDOWS, Context, Drawer, microseconds
 from kinsim.engine.draws import Purpose
 from kinsim.engine.even import LARGEST_COUNT, all_single, any_spread, constant, extent, is_constant, plain_rows
+from kinsim.engine.matching import Matching, matched, one_by_one
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import pieces, records_until, singles
 from kinsim.engine.producers import Stage, producer_stage
@@ -112,6 +113,7 @@ class Pipeline:
 
     def __init__(self, context: Context, pricing: Pricing) -> None:
         self.context, self.pricing = context, pricing
+        self.matching = Matching.of(pricing.function)
         source = context.source
         _check_room(context)
         self.drawer = DRAWERS[source.arrivals.model](context)
@@ -252,6 +254,8 @@ class Pipeline:
 
     def _finished(self, rows: Rows, window: int) -> Rows:
         """*rows* with what the stream and the function need to know of them."""
+        if self.matching:
+            rows = self._matched(rows, window)
         pricing, count = self.pricing, rows.count
         payload_bytes, put_units = self.weights(rows)
         marks: dict[str, Any] = {
@@ -261,10 +265,18 @@ class Pipeline:
         }
         if pricing.function.calls:
             drawn = self.context.generator(Purpose.CALLS, window)
-            marks["call_us"], marks["call_failing_us"] = draw_calls(
+            healthy_us, failing_us = draw_calls(
                 pricing.function, drawn, np.ascontiguousarray(count), np.ascontiguousarray(rows.log_events)
             )
+            marks["call_us"], marks["call_failing_us"] = rows.call_us + healthy_us, rows.call_failing_us + failing_us
         return self._hashed(replace(rows, **marks))
+
+    def _matched(self, rows: Rows, window: int) -> Rows:
+        """*rows* with what the function's rules do with them; one by one where chance decides that."""
+        alone = one_by_one(rows, self.matching, self.context)
+        if alone is not rows:
+            rows = with_keys(alone, self.keys)
+        return replace(rows, **matched(rows, self.pricing.function, self.matching, self.context, window))
 
     def weights(self, rows: Rows) -> tuple[Int64, Int64]:
         """Payload bytes and PUT units of the rows."""

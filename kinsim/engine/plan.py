@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
 from kinsim.engine.concurrency import Shares
+from kinsim.engine.matching import Matching
 from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
@@ -77,6 +78,11 @@ class Cost:
     share: float
     mode: int
     period_us: float
+    rules_us: tuple[float, ...]
+    """Work of each of the function's rules on every log event, at one vCPU."""
+    rule_calls: tuple[tuple[int, str, str], ...]
+    """Rules whose matches make calls: their numbers, and where a shard's log has the time of these calls when they
+    are healthy and when they fail."""
     reads_body: bool
     reads_log_events: bool
     draws: tuple[str, ...]
@@ -246,8 +252,10 @@ def _cost(function: Function, mb_per_vcpu: int) -> Cost:
         share=function_rules.speed(function, function.memory_size_mb, mb_per_vcpu),
         mode=CPU[function.cpu],
         period_us=function.cpu_period_s * 1e6,
+        rules_us=tuple(each.per_log_event_s * 1e6 for each in function.rules),
+        rule_calls=Matching.of(function).columns_of_calls(),
         reads_body=(parts is not None and parts.per_mib_s > 0) or (memory is not None and memory.per_mib_mb > 0),
-        reads_log_events=parts is not None and parts.per_log_event_s > 0,
+        reads_log_events=bool(function.rules) or (parts is not None and parts.per_log_event_s > 0),
         draws=function_rules.batch_draws_needed(function),
         redraw=function.redraw == "each_attempt",
         memory_mb=function.memory_size_mb,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -65,8 +66,12 @@ class Chunk:
         return int(self.first_of_row.searchsorted(record, "right")) - 1
 
     def _prepare(self, name: str) -> None:
-        """Keep what every record has of column *name*, where all have the same, else its running total."""
-        values = getattr(self.rows, name)
+        """Keep what every record has of column *name*, where all have the same, else its running total.
+
+        ``by_rule.2`` is line 2 of that column.
+        """
+        line = name.removeprefix("by_rule.")
+        values = getattr(self.rows, name) if line == name else self.rows.by_rule[int(line)]
         each = int(values[0]) // int(self.rows.count[0])
         if np.array_equal(values, self.rows.count * each):
             self.each[name] = each
@@ -199,6 +204,11 @@ class ShardLog:
         gone = bisect_right(self._ends, before)
         if gone:
             del self._chunks[:gone], self._ends[:gone], self._starts_us[:gone]
+
+    def stored_since(self, record: int) -> Iterator[tuple[Rows, Int64]]:
+        """What was stored since the log held *record* records: rows, and the number of each row's first record."""
+        for chunk in self._chunks[bisect_right(self._ends, record) :]:
+            yield chunk.rows, chunk.first_of_row[:-1]
 
     def _chunk(self, record: int) -> Chunk:
         return self._chunks[bisect_right(self._ends, record)]

@@ -19,7 +19,7 @@ from scipy import special
 from kinsim.engine.draws import UInt64, words
 from kinsim.engine.even import all_single, any_spread, extent
 from kinsim.engine.overlaps import from_their_first, separate
-from kinsim.engine.pieces import TOTALS, singles
+from kinsim.engine.pieces import singles, totals
 from kinsim.engine.tables import Int64, Rows
 from kinsim.system.partition_keys import EVEN, GROUP_DRAWN, GROUP_IN_TURN, HASH_SPACE, RANDOM, KeyTable
 
@@ -324,7 +324,7 @@ def in_slices(rows: Rows, sizes: Int64) -> list[Rows]:
     columns = [getattr(rows, name) for name in Rows.__dataclass_fields__]
     slices, start = [], 0
     for end in np.cumsum(sizes).tolist():
-        slices.append(Rows(*[column[start:end] for column in columns]))
+        slices.append(Rows(*[column[..., start:end] for column in columns]))
         start = end
     return slices
 
@@ -397,11 +397,11 @@ def _totals(taken: Rows, row: Index, count: Int64) -> dict[str, Any]:
     begins = np.concatenate(([True], row[1:] != row[:-1])) if row.size else np.zeros(0, np.bool_)
     end = end - (end - count)[np.flatnonzero(begins)][np.cumsum(begins) - 1]
     start, whole = end - count, taken.count
-    totals = {}
-    for name in TOTALS:
+    shares = {}
+    for name in totals(taken):
         each, rest = np.divmod(getattr(taken, name), whole)
-        totals[name] = each * count + (rest * end // whole - rest * start // whole)
-    return totals
+        shares[name] = each * count + (rest * end // whole - rest * start // whole)
+    return shares
 
 
 def shared_out(rows: Rows, counts: Int64) -> tuple[Rows, Int64]:

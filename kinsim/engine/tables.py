@@ -5,7 +5,7 @@ Both engines read :class:`Rows` and write the tables below, in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from kinsim.engine.shard_log import ShardLog
 
 Int64 = NDArray[np.int64]
+
+
+NO_LINES = np.zeros((0, 0), np.int64)
+"""The column `by_rule` where no rule matches anything."""
 
 
 class Outcome(IntEnum):
@@ -82,6 +86,9 @@ class Rows:
     group whose records draw from the key table or take its keys in turn."""
     hash_high: NDArray[np.uint64]
     """Upper 64 bits of the hash key, for rows of one record."""
+    by_rule: Int64
+    """What the function's rules do with the row's log events, a line for each total that `engine.matching` names;
+    no line where no rule matches anything."""
 
     def __len__(self) -> int:
         return int(self.time_us.size)
@@ -97,6 +104,7 @@ class Rows:
         columns: dict[str, Any] = {
             f.name: np.zeros(size, np.uint64 if f.name == "hash_high" else np.int64) for f in fields(cls)
         }
+        columns["by_rule"] = NO_LINES
         columns["count"][:] = 1
         columns["step_denominator"][:] = 1
         columns["key"][:] = -1
@@ -107,11 +115,17 @@ class Rows:
         """All rows of *parts*, one part after another."""
         if not parts:
             return cls.empty()
-        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+        lines = [p.by_rule for p in parts if len(p.by_rule)]
+        by_rule = np.concatenate(lines, axis=1) if lines else NO_LINES
+        names = [f.name for f in fields(cls) if f.name != "by_rule"]
+        columns: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        return cls(**columns, by_rule=by_rule)
 
 
 def _taken(column: NDArray[Any], chosen: Any, size: int) -> NDArray[Any]:
     """Part of a column; one whose rows all share a single stored value goes on doing so."""
+    if column.ndim == 2:
+        return np.asarray(column[:, chosen]) if len(column) else column
     if column.strides == (0,):
         return np.broadcast_to(column[:1], size) if column.size else column[:0]
     return np.asarray(column[chosen])
@@ -139,6 +153,8 @@ INVOCATION = np.dtype(
             "outcome",
             "first_arrival_us",
             "last_arrival_us",
+            "front_us",
+            "needed_us",
         )
     ]
 )
@@ -151,6 +167,8 @@ how many retries have been used up, of those that the mapping allows (a split us
 processed by it: all, or those before the first that a partial response names, the others not.
 ``start_us`` is when the mapping sends the event;
 ``end_us - start_us`` is dispatch overhead + ``init_us`` of a cold start + ``duration_us``.
+Where the function has rules, work on the log events begins ``front_us`` after the run has begun and would end
+``needed_us`` after it if nothing stopped the run.
 """
 
 POLL = np.dtype([(name, "i8") for name in ("shard", "time_us", "calls", "records", "bytes", "age_us")])
@@ -209,6 +227,8 @@ class Writes:
     put_units: Int64
     duplicates: Int64 | None = None
     """Of the accepted records, those that were stored before; None where there are none."""
+    dropped_by_rule: Int64 = field(default_factory=lambda: NO_LINES)
+    """The column `by_rule` of the dropped records."""
 
 
 @dataclass(slots=True)
@@ -231,6 +251,8 @@ class Window:
     """Invocations of records that had been discarded; the mapping made none of them."""
     redriving_since_us: int | None = None
     """Start of the earliest of them that is still under way."""
+    rules_us: Sequence[float] = ()
+    """Time that each of the function's rules took in the invocations that ended here, its calls included."""
 
 
 @dataclass(slots=True)
@@ -308,6 +330,7 @@ class Tables:
         self.throttles: list[int] = []
         self.losses: list[Int64] = []
         self.writes: list[Writes] = []
+        self.rules_us: list[float] = []
         self.window_start_us = 0
         self.settled_us = 0
         """When the last invocation ended or the last record was lost."""
@@ -327,14 +350,20 @@ class Tables:
                 losses=np.ascontiguousarray(losses).reshape(-1).view(LOSS),
                 writes=self.writes,
                 logs=logs,
+                rules_us=self.rules_us,
             )
         )
         self.invocations.clear()
         self.redrives.clear()
         self.polls.clear()
         self.throttles.clear()
-        self.losses, self.writes = [], []
+        self.losses, self.writes, self.rules_us = [], [], []
         self.window_start_us = until_us
+
+    def count_rules(self, spent_us: Sequence[float]) -> None:
+        """Add the time that each rule took in an invocation that ended."""
+        held = self.rules_us or [0.0] * len(spent_us)
+        self.rules_us = [total + more for total, more in zip(held, spent_us, strict=True)]
 
     def invocation_table(self, logs: Mapping[int, ShardLog]) -> NDArray[np.void]:
         """The table INVOCATION, with what is known of the records from their shards' logs."""

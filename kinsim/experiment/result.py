@@ -86,6 +86,12 @@ class Summarised(ABC):
         return alarms
 
     @property
+    def rules(self) -> list[Json]:
+        """Each rule of the function, the one that takes most time first: `name`, `duration_share` and its alerts."""
+        rules: list[Json] = self.summary().get("rules", [])
+        return rules
+
+    @property
     def cost(self) -> Json:
         """Cost per month with its parts."""
         cost: Json = self.summary()["cost"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinsim.engine.context import granularity
 from kinsim.experiment.alarms import alarm_sentences, alarms_of
+from kinsim.experiment.rules import rule_sentences, rules_of
 from kinsim.experiment.statistics import NOTHING, Estimate, estimate, judge, kept_by
 from kinsim.experiment.verdict import bottleneck_sentence, bounds_sentence, lower_bounds, notes, verdict_sentence
 from kinsim.measure.cost import FIXED_PARTS
@@ -78,6 +79,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
     facts = {name: _mean_of([n["facts"][name] for n in numbers]) for name in numbers[0]["facts"]}
     slos = judged_slos(scenario, numbers)
     alarms = alarms_of(scenario, numbers)
+    rules = rules_of(scenario, numbers)
     mean_bounds, peak_bounds = lower_bounds(scenario, facts)
     run = scenario.run
     return {
@@ -102,6 +104,7 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
         "shards": shards,
         "slos": slos,
         "alarms": alarms,
+        **({"rules": rules} if rules else {}),
         "cost": _cost(scenario, [n["cost"] for n in numbers]),
         "bounds": mean_bounds,
         "bounds_at_peak": peak_bounds,
@@ -109,7 +112,12 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
             "verdict": verdict_sentence(slos),
             "bottleneck": bottleneck_sentence(scenario, metrics, facts, numbers),
             "lower_bounds": bounds_sentence(mean_bounds, peak_bounds, scenario.stream.shard_count),
-            "notes": [*notes(scenario, metrics, numbers), *alarm_sentences(alarms), *_bins(scenario)],
+            "notes": [
+                *notes(scenario, metrics, numbers),
+                *rule_sentences(scenario, metrics, rules),
+                *alarm_sentences(alarms),
+                *_bins(scenario),
+            ],
         },
     }
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kinsim.engine.tables import Final, Loss
 from kinsim.measure.alarms import alarm_history
+from kinsim.measure.alerts import add_delays, alert_counts
 from kinsim.measure.cost import monthly_cost
 from kinsim.measure.levels import minute_lengths_us
 from kinsim.measure.minutes import Count, MinuteStat
@@ -30,6 +31,10 @@ UNITS = {"batch_records": 1.0}
 
 LOST = ("dropped_records", "expired_records", "discarded_records", "too_large_records")
 """The ways in which a record is lost for good."""
+AGES = {
+    "queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "first_record_age_s", "alert_delay_s",
+}  # fmt: skip
+"""Samples whose sum says nothing."""
 PICTURED = ("queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "duration_s", "batch_records")
 
 
@@ -42,6 +47,7 @@ class _Making:
     def __init__(self, recorder: Recorder, final: Final) -> None:
         self.recorder, self.final, self.wanted = recorder, final, recorder.wanted
         self.end_us = final.end_us
+        add_delays(recorder.alerts, recorder.runs)
         # In a drained run the last end is the end of the run, and has its minute.
         last_us = max(self.end_us - 1, recorder.runs.latest_end_us, 0)
         self.minutes = last_us // MINUTE_US + 1
@@ -58,6 +64,7 @@ class _Making:
             "discarded_records": lost[Loss.DISCARDED],
             "too_large_records": lost[Loss.TOO_LARGE],
             "throttles": recorder.throttles,
+            **alert_counts(recorder.alerts),
         }
         self.counts |= {name: lost[cause] for name, cause in self.settled_otherwise().items()}
         if writes.duplicates.total:
@@ -101,6 +108,7 @@ class _Making:
             series=self.series() if recorder.details else [],
             slo_values={name: self.slo_value(slo, metrics) for name, slo in self.wanted.slos.items()},
             alarms=self.alarms(),
+            rules=[] if recorder.alerts is None else recorder.alerts.rules(),
             cost=self.cost,
             curves=self.curves() if recorder.details else {},
             distributions=self.distributions() if recorder.details else {},
@@ -161,7 +169,7 @@ class _Making:
         found["catch_up_s"] = self.catch_up()
         found["drain_s"], found["finish_s"] = self.ends()
         found["cost_usd_per_month"] = {"mean": self.cost.get("total")}
-        for name in ("queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "first_record_age_s"):
+        for name in AGES & found.keys():
             found[name].pop("sum")
         return {name: found[name] for name in METRICS if found.get(name)}
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kinsim.engine.shard_log import Pieces, ShardLog
 from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window, line_of, shard_of
 from kinsim.errors import InternalError
+from kinsim.measure.alerts import AlertSide
 from kinsim.measure.cells import grown
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
 from kinsim.measure.levels import LOSE, SETTLE, TAKE
@@ -108,6 +109,8 @@ class Recorder:
         self.kept_invocations = KeptInvocations(replication, self.runs.age_at) if "invocations" in keep else None
         sources = list(scenario.workload.sources)
         self.kept_records = KeptRecords(replication, sources, hash_keys, self.lines) if "records" in keep else None
+        rules = scenario.function.rules
+        self.alerts = AlertSide(scenario, self.shards, self.lines, minutes, self.warm_up_us) if rules else None
         self.logs: Mapping[int, ShardLog] = {}
         self.end_us = 0
         self.initial = np.zeros(self.shards * self.lines, np.int64)
@@ -134,6 +137,8 @@ class Recorder:
             side.grow(shards)
         for count in (self.throttles, self.redriven, self.deliveries, *self.lost.values()):
             count.grow(shards)
+        if self.alerts is not None:
+            self.alerts.grow(shards)
         lines = shards * self.lines
         for name in ("initial", "_seen", "_pointer", "_known", "_left_us", "_unsettled"):
             setattr(self, name, grown(getattr(self, name), lines))
@@ -176,6 +181,8 @@ class Recorder:
             held.throttles.append(window.throttles)
         if window.polls.size:
             self.reads.add(window.polls)
+        if self.alerts is not None:
+            self.alerts.window(window)
         held.rows += (
             window.invocations.size
             + window.redrives.size
@@ -196,6 +203,9 @@ class Recorder:
         self.writes.finish(final.end_us)
         self.runs.use_same_latency()
         self._check(final)
+        if self.alerts is not None:
+            self.alerts.finish()
+            self.alerts.check(final, self.replication)
         if self.kept_records is not None:
             self._keep_rest(final)
         from kinsim.measure.making import make_result

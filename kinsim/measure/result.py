@@ -51,6 +51,8 @@ class ReplicationResult:
     """Largest relative error of the percentiles that come from histograms."""
     alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of each alarm: its state changes, when its threshold was first crossed and when it first went off."""
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    """Of each rule of the function: its name, its share of Duration and its alerts."""
     tables: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
     """`invocations` and `records` where they were kept."""
     facts: dict[str, float] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class ReplicationResult:
             "shards": self.shards,
             "slo_values": self.slo_values,
             "alarms": self.alarms,
+            **({"rules": self.rules} if self.rules else {}),
             "cost": self.cost,
             "relative_error": self.relative_error,
             "facts": self.facts,

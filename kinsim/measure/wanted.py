@@ -23,6 +23,7 @@ AGES = (
     "queue_wait_s",
     "sojourn_s",
     "end_to_end_latency_s",
+    "alert_delay_s",
     "IteratorAge",
     "GetRecords.IteratorAgeMilliseconds",
 )

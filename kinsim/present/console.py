@@ -15,6 +15,8 @@ WIDTH = 400
 """Lines are never cut: a narrow terminal wraps them, as it does plain text."""
 SLO_HEADER = ("SLO", "metric", "limit", "result", "", "status")
 KEY_HEADER = ("", "result", "")
+RULE_HEADER = ("rule", "of Duration", "alerts", "late", "never sent")
+RULE_COLUMNS = (("duration_share", "1"), ("alerts", "count"), ("late_alerts", "count"), ("lost_alerts", "count"))
 
 # What a planner looks at first, in the order of the pipeline: metric, statistic, words.
 KEY_FIGURES = (
@@ -38,6 +40,13 @@ KEY_FIGURES = (
     ("duration_s", "max", "Duration maximum"),
     ("iterator_age_s", "p99", "IteratorAge p99"),
     ("iterator_age_s", "max", "IteratorAge maximum"),
+    ("alerts", "sum", "alerts sent"),
+    ("late_alerts", "sum", "of these late"),
+    ("repeated_alerts", "sum", "alerts sent again"),
+    ("lost_alerts", "sum", "alerts never sent"),
+    ("alert_delay_s", "p50", "alert delay p50"),
+    ("alert_delay_s", "p99", "alert delay p99"),
+    ("alert_delay_s", "max", "alert delay maximum"),
     ("end_to_end_latency_s", "p99", "end-to-end latency p99"),
     ("true_age_s", "max", "oldest record waiting"),
     ("utilization", "max", "busiest shard's utilization"),
@@ -47,6 +56,7 @@ _ONLY_WHERE_NOT_ZERO = frozenset(name for name, statistic, _ in KEY_FIGURES if s
     "offered_records",
     "processed_records",
     "invocations",
+    "alerts",
 }
 _COLOURS = {"met": "green", "missed": "bold red", "undecided": "yellow"}
 
@@ -133,6 +143,18 @@ def key_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
+def rule_rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """One row per rule, the one that takes most time first: name, share of Duration, alerts, late, never sent."""
+    return [
+        (rule["name"], *(_cell(rule[key]["value"], unit) for key, unit in RULE_COLUMNS))
+        for rule in summary.get("rules", [])
+    ]
+
+
+def _cell(value: float | None, unit: str) -> str:
+    return "" if value is None else quantity(value, unit)
+
+
 def _time_out(summary: Mapping[str, Any], scale: Scale) -> str:
     """The time-out beside a Duration, in the same unit where that reads well."""
     timeout = summary["scenario"].get("timeout_s")
@@ -172,6 +194,8 @@ def run_text(summary: Mapping[str, Any]) -> str:
         header = (*SLO_HEADER[:3], confidence_words(summary), *SLO_HEADER[4:])
         parts.append(_indented(table_text(header, slo_rows(summary))))
     parts.append(_indented(table_text(("", confidence_words(summary), ""), key_rows(summary))))
+    if summary.get("rules"):
+        parts.append(_indented(table_text(RULE_HEADER, rule_rows(summary))))
     parts.append(_indented("\n".join(closing(summary))))
     return "\n\n".join(part for part in parts if part.strip())
 
@@ -199,6 +223,10 @@ def _print_rich(summary: Mapping[str, Any]) -> None:
     console.print()
     rows = key_rows(summary)
     console.print(_rich_table(("", confidence_words(summary), ""), rows, [""] * len(rows), encoding))
+    if summary.get("rules"):
+        rules = rule_rows(summary)
+        console.print()
+        console.print(_rich_table(RULE_HEADER, rules, [""] * len(rules), encoding))
     console.print()
     for place, line in enumerate(closing(summary)):
         console.print(text(f" {line}", "bold" if place == 0 else ""))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SUMMARY_COLUMNS = ("metric", "statistic", "value", "ci_low", "ci_high", "sd", "n", "unit")
 SLO_COLUMNS = ("name", "metric", "statistic", "bound", "limit", "value", "ci_low", "ci_high", "status")
 COST_COLUMNS = ("part", "kind", "usd_per_month", "ci_low", "ci_high", "n")
+RULE_COLUMNS = ("rule", "statistic", "value", "ci_low", "ci_high", "sd", "n")
 SERIES_COLUMNS = ("Timestamp", "MetricName", "Dimensions", "Statistic", "Value", "Unit")
 
 
@@ -34,6 +35,8 @@ def write_run(result: Result, folder: Path, final: Path, command: Sequence[str],
     slos = {"format_version": FORMAT_VERSION, "verdict": summary["findings"]["verdict"], "slos": summary["slos"]}
     write_text(folder / "slos.json", json_text(slos) + "\n")
     write_text(folder / "cost.csv", csv_text(COST_COLUMNS, cost_rows(summary)))
+    if summary.get("rules"):
+        write_text(folder / "rules.csv", csv_text(RULE_COLUMNS, rule_rows(summary)))
     write_text(folder / "replications.csv", csv_text(*replication_table(result)))
     write_lines(folder / "timeseries.csv", series_lines(figure_data.mean_series(result.replications)))
     for name in result.replications[0].tables:
@@ -72,6 +75,14 @@ def cost_rows(summary: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     total = summary["cost"]["total"]
     if total["value"] is not None:
         yield ("total", "", total["value"], total["ci_low"], total["ci_high"], total["n"])
+
+
+def rule_rows(summary: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Share of Duration and alerts of each rule, the rule that takes most time first."""
+    for rule in summary["rules"]:
+        for statistic, found in rule.items():
+            if statistic != "name" and found["n"]:
+                yield (rule["name"], statistic, *(found[key] for key in RULE_COLUMNS[2:]))
 
 
 def replication_table(result: Result) -> tuple[list[str], list[list[Any]]]:

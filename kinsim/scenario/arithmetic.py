@@ -302,7 +302,7 @@ class Arithmetic:
             whole_us,
             calls_us if measured else fixed_us + calls_us,
             work_us if measured else 0.0,
-            own_us if measured else work_us + own_us,
+            (own_us if measured else work_us + own_us) + self._rules_us(round(events)),
             parts.cpu_fraction or 0.0,
             rules.speed(function, parts.reference_memory_mb, mb_per_vcpu) if parts.reference_memory_mb else 1.0,
             rules.speed(function, memory, mb_per_vcpu),
@@ -331,11 +331,18 @@ class Arithmetic:
 
     def _calls_s(self, records: int) -> float:
         made_by = {"record": float(records), "log_event": self.log_events * records, "invocation": 1.0}
+        rules = [each for each in self.scenario.function.rules if each.call is not None]
         total = 0.0
         for call in self.scenario.function.calls:
+            matches = [each.match for each in rules if each.call == call.name]
+            makers = sum(matches) * made_by["log_event"] if matches else made_by[call.per]
             tries = sum(call.failure**k for k in range(min(call.attempts, 1000)))
-            total += made_by[call.per] * call.share * (tries * call.latency_s.mean + (tries - 1) * call.wait_s)
+            total += makers * call.share * (tries * call.latency_s.mean + (tries - 1) * call.wait_s)
         return total
+
+    def _rules_us(self, log_events: int) -> float:
+        """Work of the function's rules, at one vCPU."""
+        return sum(each.per_log_event_s for each in self.scenario.function.rules) * 1e6 * log_events
 
     def largest_batch(self, share: float = 1.0, *, heavy: bool = False) -> int:
         """Most records that end within that *share* of the time-out, up to the full batch; 0 where one does not."""

@@ -52,14 +52,12 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.autoscaling": _nothing,
     "stream.consumers": _nothing,
     "stream.enhanced_fan_out": _not_true,
-    "function.rules": _nothing,
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
 WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "event_source_mapping.shard_discovery": (),
     "stream.reshard_operation_time": (),
-    "function.alert_deadline": (900, "900s", "15m"),
 }
 """Settings that change nothing yet, and the values besides the profile's that say no more than that."""
 

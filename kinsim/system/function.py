@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from kinsim.rule import rule
+from kinsim.system.alert_rules import ALERT_DEADLINE_S, AlertRule, check_rules
 from kinsim.system.distributions import DurationSpread
 from kinsim.units import Count, Duration, Fraction, LambdaMemory, OptionalCount, OptionalDuration, Settings
 
@@ -195,8 +196,10 @@ class Function(Settings):
     parallel_fraction: Fraction = Field(
         default=0.0, description="Share of the CPU work that the threads share.", examples=["90%"]
     )
-    rules: list[Any] = Field(
-        default=[], description="StreamAlert's rules, each with its cost and match rate.", examples=[[]]
+    rules: list[AlertRule] = Field(
+        default=[],
+        description="StreamAlert's rules, each with its cost and match rate.",
+        examples=[[{"name": "ssh_from_outside", "per_log_event": "0.02ms", "match": "0.1%"}]],
     )
     calls: list[Call] = Field(
         default=[],
@@ -225,7 +228,10 @@ class Function(Settings):
         description="How long environments are kept.", examples=[{"idle": "10m", "max_age": "4h"}]
     )
     alert_deadline_s: Duration = Field(
-        default=900.0, alias="alert_deadline", description="An alert after it is late.", examples=["15m"]
+        default=ALERT_DEADLINE_S,
+        alias="alert_deadline",
+        description="An alert that leaves later than this after its log event is late.",
+        examples=["15m"],
     )
 
     @model_validator(mode="after")
@@ -250,6 +256,7 @@ class Function(Settings):
             )
         if problems:
             raise ValueError("; ".join(problems))
+        check_rules(self.rules, self.calls)
         return self
 
 
@@ -489,24 +496,45 @@ def _call_times(
 
     size = len(next(iter(makers.values())))
     healthy_s, failing_s = np.zeros(size), np.zeros(size)
-    named = {fault.call for fault in function.faults if fault.kind == "call_fails"}
+    of_rules = {each.call for each in function.rules}
     for call in function.calls:
-        if call.per not in makers:
-            continue
-        calls = makers[call.per]
-        if call.share < 1.0:
-            calls = generator.binomial(calls, call.share)
-        tries, again = calls.copy(), calls
-        for _ in range(call.attempts - 1):
-            again = generator.binomial(again, call.failure) if call.failure > 0 else np.zeros_like(calls)
-            tries = tries + again
-        spent_s = call.latency_s.sample_sums(generator, tries) + (tries - calls) * call.wait_s
-        healthy_s += spent_s
-        if named and (None in named or call.name in named):
-            all_tries = calls * call.attempts
-            spent_s = call.latency_s.sample_sums(generator, all_tries) + (all_tries - calls) * call.wait_s
-        failing_s += spent_s
-    return np.floor(healthy_s * 1e6 + 0.5).astype(np.int64), np.floor(failing_s * 1e6 + 0.5).astype(np.int64)
+        if call.per in makers and call.name not in of_rules:
+            spent_s, spent_failing_s = _seconds_in(function, call, generator, makers[call.per])
+            healthy_s += spent_s
+            failing_s += spent_failing_s
+    return _whole_us(healthy_s), _whole_us(failing_s)
+
+
+def call_times(
+    function: Function, call: Call, generator: np.random.Generator, makers: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Time in *call* of rows with so many that may make it, in microseconds: (healthy, failing)."""
+    healthy_s, failing_s = _seconds_in(function, call, generator, makers)
+    return _whole_us(healthy_s), _whole_us(failing_s)
+
+
+def _seconds_in(
+    function: Function, call: Call, generator: np.random.Generator, makers: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    import numpy as np
+
+    named = {fault.call for fault in function.faults if fault.kind == "call_fails"}
+    calls = generator.binomial(makers, call.share) if call.share < 1.0 else makers
+    tries, again = calls.copy(), calls
+    for _ in range(call.attempts - 1):
+        again = generator.binomial(again, call.failure) if call.failure > 0 else np.zeros_like(calls)
+        tries = tries + again
+    healthy_s = call.latency_s.sample_sums(generator, tries) + (tries - calls) * call.wait_s
+    if not named or not (None in named or call.name in named):
+        return healthy_s, healthy_s
+    all_tries = calls * call.attempts
+    return healthy_s, call.latency_s.sample_sums(generator, all_tries) + (all_tries - calls) * call.wait_s
+
+
+def _whole_us(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    import numpy as np
+
+    return np.floor(seconds * 1e6 + 0.5).astype(np.int64)
 
 
 def batch_draws_needed(function: Function) -> tuple[str, ...]:
@@ -521,6 +549,7 @@ def batch_draws_needed(function: Function) -> tuple[str, ...]:
             needed.append("noise")
     elif function.duration.constant is None:
         needed.append("whole")
-    if any(call.per == "invocation" for call in function.calls):
+    of_rules = {each.call for each in function.rules}
+    if any(call.per == "invocation" and call.name not in of_rules for call in function.calls):
         needed.append("calls")
     return tuple(needed)

@@ -196,11 +196,15 @@ _ALL = (
         "cost_usd_per_month", "USD", "value", "price of the design per month of 730 h, usage as in the run",
         per_shard=False,
     ),
-    Metric("alert_delay_s", "s", "sample", "per alert: the log event's own time to the alert", built=False),
-    _count("alerts", "alerts sent", built=False),
-    _count("late_alerts", "alerts sent after `alert_deadline`", built=False),
-    _count("lost_alerts", "alerts that were due and never sent", built=False),
-    _count("repeated_alerts", "alerts sent again by a retry", built=False),
+    Metric(
+        "alert_delay_s", "s", "sample", "per alert: the log event's own time to when it is first sent",
+        periods=_SAMPLED,
+    ),
+    _count("alerts", "alerts sent, each counted once however often it is sent"),
+    _count("late_alerts", "alerts that were sent later than `alert_deadline` after their log event"),
+    _count("lost_alerts", "alerts never sent, as their record was lost before: dropped by a producer, expired, "
+           "discarded or too large"),
+    _count("repeated_alerts", "alerts sent once more by a retry"),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {m.name: m for m in _ALL}
@@ -262,11 +266,15 @@ GROUPED = {"Duration": "duration_s", "IteratorAge": "iterator_age_s", "duration_
 """Metrics whose percentiles exist per period."""
 
 
+ALERT_METRICS = ("alert_delay_s", "alerts", "late_alerts", "lost_alerts", "repeated_alerts")
+"""Metrics of a function whose rules send alerts; others do not have them."""
+
+
 def metric_names() -> list[str]:
     """All names that an SLO may use, CloudWatch's too.
 
     >>> "queue_wait_s" in metric_names(), "IteratorAge" in metric_names(), "alerts" in metric_names()
-    (True, True, False)
+    (True, True, True)
     """
     return [m.name for m in METRICS.values() if m.built] + list(CLOUDWATCH)
 

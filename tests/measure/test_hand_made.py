@@ -93,7 +93,7 @@ class Story:
             "outcome": int(outcome), "first_arrival_us": log.arrival_us(first),
             "last_arrival_us": log.arrival_us(first + records - 1),
         }  # fmt: skip
-        self.rows.append(tuple(row[name] for name in INVOCATION.names))
+        self.rows.append(tuple(row.get(name, 0) for name in INVOCATION.names))
         self.taken[shard] = max(self.taken[shard], first + records)
         if outcome == Outcome.OK:
             self.settled[shard] = first + records
