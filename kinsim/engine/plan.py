@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
 from kinsim.engine.concurrency import Shares
+<<<<<<< HEAD
 from kinsim.engine.matching import Matching
+=======
+from kinsim.engine.shared_reader import PlannedReader
+>>>>>>> 4042e79 (Other applications may read the stream: they share a shard's calls and bytes a second with the mapping)
 from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
@@ -110,6 +114,8 @@ class Plan:
     """Batches of one shard that may be in flight at once."""
     pooled: bool
     failure_blocks_shard: bool
+    shared_readers: tuple[PlannedReader, ...]
+    """Other applications that read the stream by shared throughput."""
     batch_size: int
     payload_limit: int
     window_us: int
@@ -175,6 +181,10 @@ def plan(scenario: Scenario) -> Plan:
         lanes=mapping.parallelization_factor,
         pooled=mapping.parallelization == "pooled",
         failure_blocks_shard=mapping.lane_failure_blocks_shard and mapping.parallelization_factor > 1,
+        shared_readers=tuple(
+            PlannedReader(each.name, each.share, each.bytes_per_s, _us(each.poll_interval_s))
+            for each in stream.consumers
+        ),
         batch_size=mapping.batch_size,
         payload_limit=NO_LIMIT if mapping.payload_limit_bytes is None else mapping.payload_limit_bytes,
         window_us=_us(mapping.maximum_batching_window_s),

@@ -49,6 +49,7 @@ class Reader:
         "_behind",
         "_last_us",
         "_resume_us",
+        "_shares",
         "batch_limit",
         "budget",
         "eager",
@@ -68,6 +69,8 @@ class Reader:
         """*polls* is where rows of the table POLL go, one number after another; without *budget* nothing is refused."""
         self.shard, self.plan, self.log, self.phase_us, self.polls = shard, plan, log, phase_us, polls
         self.budget = budget
+        self._shares = budget is not None and bool(budget.others) and plan.random_phase
+        """Whether a refused call finds the mapping another phase, as others call too."""
         self.head = self.read = 0
         self.batch_limit = plan.batch_size if plan.one_batch_per_poll else NO_LIMIT
         self.eager = plan.poll_interval_us == 0 or (plan.read_ahead_bytes == NO_LIMIT and not plan.one_batch_per_poll)
@@ -135,7 +138,7 @@ class Reader:
             return None
         self.rest_until(now_us, False)
         if budget is not None and not budget.admits(now_us):
-            self.polls += (self.shard, now_us, 1, THROTTLED, 0, 0)
+            self._refused(now_us)
             return next_poll_us(now_us, True, self.phase_us, plan.poll_interval_us, plan.behind_interval_us)
         size = log.amount("data_bytes", first, end)
         if budget is not None:
@@ -177,7 +180,7 @@ class Reader:
         budget = self.budget
         if budget is not None and not budget.admits(at_us):
             self._behind = True
-            self.polls += (self.shard, at_us, 1, THROTTLED, 0, 0)
+            self._refused(at_us)
             return
         visible = log.arrived_by(at_us - plan.put_to_get_us)
         stop = min(visible, self.read + min(GET_RECORDS_MAX_RECORDS, self.batch_limit))
@@ -191,6 +194,11 @@ class Reader:
         self.read = stop
         self._behind = stop < visible
 
+    def _refused(self, at_us: int) -> None:
+        self.polls += (self.shard, at_us, 1, THROTTLED, 0, 0)
+        if self._shares and self.budget is not None:
+            self.phase_us = self.budget.next_phase_us(at_us, self.plan.poll_interval_us)
+
     def _empty_calls(self, until_us: int) -> None:
         """Calls after the last one and before *until_us* that found nothing."""
         interval_us = self.plan.poll_interval_us
@@ -202,4 +210,6 @@ class Reader:
             self.polls += (self.shard, first_us, calls, answer, 0, 0)
             self._last_us = first_us + (calls - 1) * interval_us
             self._behind = False
-            first_us = self._last_us + interval_us
+            if answer == THROTTLED and self._shares and self.budget is not None:
+                self.phase_us = self.budget.next_phase_us(self._last_us, interval_us)
+            first_us = poll_at_or_after(self._last_us + 1, self.phase_us, interval_us)

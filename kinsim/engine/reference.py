@@ -29,6 +29,7 @@ from kinsim.engine.reader import LineReader, Reader
 from kinsim.engine.redriving import REDRIVEN, Redrive
 from kinsim.engine.shard_lanes import DealtLanes, DealtReader, LaneReader, ShardLanes
 from kinsim.engine.shard_log import ShardLog
+from kinsim.engine.shared_reader import SharedReader
 from kinsim.engine.stream_numbers import StreamNumbers
 from kinsim.engine.tables import Final, Outcome, Rows, Shard, Sink, Tables
 from kinsim.system.partition_keys import hash_key_ranges
@@ -100,8 +101,8 @@ class Pipeline:
         if planned.random_phase and planned.poll_interval_us:
             phase_key = address_key(seed, replication, Purpose.POLL_PHASE)
             phase_us = int(uniform(phase_key, shard, 0, 0, 0) * planned.poll_interval_us)
-        budget = None if planned.read_limits is None else ReadBudget(*planned.read_limits)
         log, backoff_key = ShardLog(), address_key(seed, replication, Purpose.BACKOFF)
+        budget = self._budget(scenario, replication, shard, log)
 
         def lane(number: int, reader: LineReader) -> Lane:
             invoker = Invoker(scenario, replication, shard, planned, reader.log, number)
@@ -118,6 +119,21 @@ class Pipeline:
         dealt = DealtReader(shard, planned, log, phase_us, self.tables.polls, budget)
         lanes = [lane(number, LaneReader(dealt, LaneLog())) for number in range(planned.lanes)]
         return DealtLanes(log, dealt, lanes, self.dealer)
+
+    def _budget(self, scenario: Scenario, replication: int, shard: int, log: ShardLog) -> ReadBudget | None:
+        """The shard's read limits, which the mapping shares with other applications."""
+        planned = self.plan
+        if planned.read_limits is None:
+            return None
+        if not planned.shared_readers:
+            return ReadBudget(*planned.read_limits)
+        times = planned.put_to_get_us, planned.retention_us, planned.trim_us
+        address = scenario.run.seed, replication, Purpose.POLL_PHASE
+        others = [
+            SharedReader(each, shard, address_key(*address, each.name), log, self.tables.polls, times)
+            for each in planned.shared_readers
+        ]
+        return ReadBudget(*planned.read_limits, others, (address_key(*address), shard))
 
     def run(self) -> None:
         """Run to the end of the scenario's duration, or until everything is settled."""

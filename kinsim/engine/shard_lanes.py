@@ -67,10 +67,17 @@ class ShardLanes:
     def rest_until(self, until_us: int) -> None:
         """Account for the calls before *until_us*, empty ones too."""
         self.reader.rest_until(until_us, self.lanes[0].shard_idle)
+        if self.reader.budget is not None:
+            self.reader.budget.advance(until_us)
 
     def forget(self) -> None:
         """Forget the records that are settled."""
-        self.log.forget(min(lane.unsettled for lane in self.lanes))
+        self.log.forget(self.unread(min(lane.unsettled for lane in self.lanes)))
+
+    def unread(self, settled: int) -> int:
+        """First record that any reader of the shard still needs, where the mapping needs none before *settled*."""
+        budget = self.reader.budget
+        return settled if budget is None else budget.unread(settled)
 
     def tell(self, final: Final, end_us: int) -> None:
         """Settle what has expired by the end, and tell the state of each line."""
@@ -126,7 +133,7 @@ class DealtLanes(ShardLanes):
     def forget(self) -> None:
         """Forget the records that are settled."""
         assert isinstance(self.reader, DealtReader)
-        self.log.forget(self.reader.low_water_mark())
+        self.log.forget(self.unread(self.reader.low_water_mark()))
         for lane in self.lanes:
             lane.log.forget(lane.unsettled)
 

@@ -174,10 +174,13 @@ Where the function has rules, work on the log events begins ``front_us`` after t
 POLL = np.dtype([(name, "i8") for name in ("shard", "time_us", "calls", "records", "bytes", "age_us")])
 """One row per GetRecords call that returned records (calls 1), or per run of empty calls one poll interval apart.
 
-A call that the read limit refused has records THROTTLED.
+A call that the read limit refused has records THROTTLED.  Other applications that read the stream have rows too.
 """
 
 THROTTLED = -1
+
+ELSEWHERE = -2
+"""Records of a call by an application of which only the bytes are known."""
 
 THROTTLE = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us")])
 """One row per invocation request that found no free concurrency."""

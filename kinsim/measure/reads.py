@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kinsim.engine.tables import THROTTLED
+from kinsim.engine.tables import ELSEWHERE, THROTTLED
 from kinsim.measure.minutes import MinuteStat
 from kinsim.measure.stretches import MINUTE_US, Int64
 
@@ -73,8 +73,11 @@ class ReadTables:
         if refused.any():
             served = refused == 0
             minute, calls, records, size, age = (x[served] for x in (minute, calls, records, size, age))
-        self.records.add(minute, records, calls)
         self.bytes.add(minute, size, calls)
+        known = records != ELSEWHERE
+        if not known.all():
+            minute, calls, records, age = (x[known] for x in (minute, calls, records, age))
+        self.records.add(minute, records, calls)
         self.age.add(minute, age / 1e3, calls)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from kinsim import limits
 from kinsim.errors import Problem, SettingError
-from kinsim.scenario.beginning import check_beginning
+from kinsim.scenario.beginning import check_beginning, check_readers
 from kinsim.scenario.beside import check_beside
 from kinsim.system.account import Account
 from kinsim.system.alarms import Alarm
@@ -358,6 +358,7 @@ class Scenario(Settings):
     @model_validator(mode="after")
     def _begins(self) -> Self:
         check_beginning(self)
+        check_readers(self)
         check_beside(self)
         return self
 

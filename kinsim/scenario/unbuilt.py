@@ -50,7 +50,8 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "stream.warm_throughput": _nothing,
     "stream.reshard": _nothing,
     "stream.autoscaling": _nothing,
-    "stream.consumers": _nothing,
+    "stream.consumers[].event_source_mapping": _nothing,
+    "stream.consumers[].function": _nothing,
     "stream.enhanced_fan_out": _not_true,
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from kinsim.errors import SettingError
 from kinsim.rule import rule
+from kinsim.system.consumers import Consumer
 from kinsim.system.resharding import Reshard
 from kinsim.units import Count, Duration, OptionalCount, OptionalDuration, OptionalSize, Settings
 
@@ -84,10 +86,25 @@ class Stream(Settings):
         examples=[[{"at": "6h", "update_shard_count": 8}]],
     )
     autoscaling: Any = Field(default=None, description="A controller of the shard count.", examples=[None])
-    consumers: list[Any] = Field(default=[], description="Further readers of the stream.", examples=[[]])
+    consumers: list[Consumer] = Field(
+        default=[],
+        description="Other applications that read the stream and share its read limits with the mapping.",
+        examples=[[{"name": "archive", "reads": "100%"}]],
+    )
     enhanced_fan_out: bool = Field(
         default=False, description="Whether the mapping reads by push (aws:G9).", examples=[False]
     )
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        for number, consumer in enumerate(self.consumers):
+            if consumer.name in [each.name for each in self.consumers[:number]]:
+                raise SettingError(
+                    f"a second consumer is called {consumer.name!r}",
+                    help="give each a name of its own",
+                    at=("consumers", number, "name"),
+                )
+        return self
 
     @property
     def limiter(self) -> int:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kinsim.engine.tables import POLL, THROTTLED
+from kinsim.engine.tables import ELSEWHERE, POLL, THROTTLED
 from kinsim.measure.reads import ReadSide
 
 S = 1_000_000
@@ -37,3 +37,12 @@ def test_refused_calls_return_nothing_and_are_counted_apart():
     assert reads.whole.exceeded.statistic("SampleCount", 1)[0] == 2
     assert reads.whole.success.statistic("Average", 1)[0] == 0.5
     assert reads.whole.age.statistic("SampleCount", 1)[0] == 1
+
+
+def test_of_some_applications_only_the_bytes_are_known():
+    reads = ReadSide(1, 1, S, by_shard=False)
+    reads.add(polls((0, 0, 1, 5, 50, S), (0, S, 1, ELSEWHERE, 1000, 0)))
+    assert reads.whole.bytes.statistic("Sum", 1)[0] == 1050
+    assert reads.whole.success.statistic("Sum", 1)[0] == 2
+    assert reads.whole.records.statistic("Average", 1)[0] == 5
+    assert reads.whole.age.statistic("Average", 1)[0] == 1000

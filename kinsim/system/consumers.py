@@ -1,0 +1,72 @@
+"""Other applications that read the stream, besides the event source mapping."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from kinsim.errors import SettingError
+from kinsim.units import FRACTION_PATTERN, SIZE_PATTERN, Duration, Settings, parse_fraction, parse_size_bytes
+
+
+def parse_reads(value: object) -> int | float:
+    """What another application reads: bytes a second, or a share of what is written as a float.
+
+    >>> parse_reads("1 MiB"), parse_reads("50%")
+    (1048576, 0.5)
+    """
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return parse_fraction(value)
+    return parse_size_bytes(value)
+
+
+Reads = Annotated[
+    int | float,
+    BeforeValidator(parse_reads),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": SIZE_PATTERN},
+                {"type": "string", "pattern": FRACTION_PATTERN},
+            ]
+        }
+    ),
+]
+
+
+class Consumer(Settings):
+    """Another application that reads the stream by shared throughput (aws:G1, G3, G6)."""
+
+    name: str = Field(description="Its name.", examples=["archive"], min_length=1)
+    reads: Reads | None = Field(
+        default=None,
+        description="Bytes per second and shard, or the share of what is written that it reads.",
+        examples=["100%"],
+    )
+    poll_interval_s: Duration = Field(
+        default=1.0,
+        alias="poll_interval",
+        description="Time between its GetRecords calls of a shard (aws:G6).",
+        examples=["1s"],
+        ge=0.1,
+    )
+    event_source_mapping: Any = Field(default=None, description="A mapping of its own.", examples=[None])
+    function: Any = Field(default=None, description="A function of its own.", examples=[None])
+
+    @model_validator(mode="after")
+    def _reads_something(self) -> Self:
+        if not self.reads and self.event_source_mapping is None and self.function is None:
+            raise SettingError("it is not said what the consumer reads", help="add reads: 100%, or bytes per second")
+        return self
+
+    @property
+    def share(self) -> float:
+        """Share of what is written that it reads; 0 where it reads so many bytes."""
+        return self.reads if isinstance(self.reads, float) else 0.0
+
+    @property
+    def bytes_per_s(self) -> int:
+        """Bytes per second and shard that it reads; 0 where it reads a share."""
+        return self.reads if isinstance(self.reads, int) else 0
