@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
 from kinsim.engine.concurrency import Shares
-<<<<<<< HEAD
 from kinsim.engine.matching import Matching
-=======
 from kinsim.engine.shared_reader import PlannedReader
->>>>>>> 4042e79 (Other applications may read the stream: they share a shard's calls and bytes a second with the mapping)
 from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
