@@ -9,7 +9,7 @@ A client that keeps a retry quota or a rate keeps it for all shards, so that the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
@@ -69,6 +69,31 @@ class Limits:
         )
 
 
+@dataclass(slots=True)
+class Waiting:
+    """Records that wait to be offered (again)."""
+
+    entries: Int64
+    """`WAITING_COLUMNS`; the number of its row is that of the entry."""
+    rows: Rows
+    """The row of each entry."""
+    shard: Int64
+    """The shard that each is offered to."""
+
+    @classmethod
+    def together(cls, parts: list[Waiting]) -> Waiting:
+        """All that wait, one part after another."""
+        return cls(
+            np.concatenate([part.entries for part in parts]),
+            Rows.concatenate([part.rows for part in parts]),
+            np.concatenate([part.shard for part in parts]),
+        )
+
+    def take(self, chosen: Any) -> Waiting:
+        """The chosen ones."""
+        return Waiting(self.entries[chosen], self.rows.take(chosen), self.shard[chosen])
+
+
 class Doors:
     """The write limits of some shards, and the records that wait to be offered to them (again)."""
 
@@ -82,6 +107,7 @@ class Doors:
         self.shards = shards
         self.limits = limits
         self.settings = limits.as_array()
+        self.retry_plans = plans
         self.plans = np.array([astuple(plan) for plan in plans], np.int64)
         self.quota = self.plans[:, 6].copy()
         self.clients = new_clients(len(plans))
@@ -110,6 +136,25 @@ class Doors:
         """Instant of the earliest retry that waits for a shard, or None."""
         waiting = self.pending[self.pending_place[self.pending[:, 8]] == place, 0]
         return int(waiting.min()) if len(waiting) else None
+
+    def waiting(self) -> Waiting:
+        """What waits, each entry with its row and its shard."""
+        row = self.pending[:, 8]
+        shard = np.array(self.shards, np.int64)[self.pending_place[row]]
+        return Waiting(self.pending.copy(), self.pending_rows.take(row), shard)
+
+    def let_wait(self, waiting: Waiting) -> None:
+        """Let these wait, and no others."""
+        place = {shard: at for at, shard in enumerate(self.shards)}
+        self.pending, self.pending_rows = waiting.entries.copy(), waiting.rows
+        self.pending[:, 8] = np.arange(len(self.pending))
+        self.pending_place = np.array([place[shard] for shard in waiting.shard.tolist()], np.int64)
+
+    def replace(self, closes: Sequence[int], opens: Sequence[int]) -> None:
+        """Take some shards away and add others, whose limits have not been used; nothing may wait meanwhile."""
+        kept = [at for at, shard in enumerate(self.shards) if shard not in closes]
+        self.shards = [self.shards[at] for at in kept] + list(opens)
+        self.level = np.concatenate([self.level[kept], np.zeros((len(opens), self.level.shape[1]), np.int64)])
 
     @property
     def pending_records(self) -> int:
@@ -205,9 +250,31 @@ def doors_of(shards: int, limits: Limits, plans: list[RetryPlan], jitter_key: in
     *plans* holds the retry plan of each source, *jitter_key* the address of its waits.
     """
     numbers = list(range(shards))
-    if any(plan.quota or plan.holds_back for plan in plans):
+    if decide_together(plans):
         return [Doors(numbers, limits, plans, jitter_key)]
     return [Doors([shard], limits, plans, jitter_key) for shard in numbers]
+
+
+def decide_together(plans: list[RetryPlan]) -> bool:
+    """Whether a client keeps something for all shards."""
+    return any(plan.quota or plan.holds_back for plan in plans)
+
+
+def resharded(
+    doors: list[Doors], closes: Sequence[int], opens: Sequence[int], reroute: Callable[[Waiting], Waiting]
+) -> list[Doors]:
+    """The doors once some shards are closed and others open; what waited for the former goes where *reroute* says."""
+    first = doors[0]
+    if decide_together(first.retry_plans):
+        waiting = reroute(first.waiting())
+        first.replace(closes, opens)
+        first.let_wait(waiting)
+        return doors
+    waiting = reroute(Waiting.together([each.waiting() for each in doors if each.shards[0] in closes]))
+    new = [Doors([shard], first.limits, first.retry_plans, int(first.jitter_key)) for shard in opens]
+    for each in new:
+        each.let_wait(waiting.take(waiting.shard == each.shards[0]))
+    return [each for each in doors if each.shards[0] not in closes] + new
 
 
 def together(parts: list[Rows]) -> tuple[Rows, Int64]:

@@ -13,6 +13,7 @@ from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
+from kinsim.system.resharding import Operation, ReshardLimits, planned
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -101,6 +102,9 @@ class Plan:
     duration_us: int
     drained: bool
     shard_count: int
+    operations: tuple[Operation, ...]
+    """Splits and merges that end within the run."""
+    discovery_us: int
     limits: Limits
     retention_us: int
     trim_us: int
@@ -170,6 +174,8 @@ def plan(scenario: Scenario) -> Plan:
         duration_us=_us(run.duration_s),
         drained=run.until == "drained",
         shard_count=stream.shard_count,
+        operations=_operations(scenario),
+        discovery_us=_us(mapping.shard_discovery_s),
         limits=Limits.of(stream),
         retention_us=_us(stream.retention_period_s, NO_LIMIT),
         trim_us=_us(stream.trim_granularity_s),
@@ -218,6 +224,13 @@ def plan(scenario: Scenario) -> Plan:
         max_age_us=_us(function.environment.max_age_s, OFF),
         cold_starts=function.cold_start_s is not None,
     )
+
+
+def _operations(scenario: Scenario) -> tuple[Operation, ...]:
+    stream = scenario.stream
+    limits = ReshardLimits(_us(stream.reshard_operation_time_s))
+    operations = planned(stream.shard_count, stream.reshard, limits) if stream.reshard else []
+    return tuple(each for each in operations if each.end_us < _us(scenario.run.duration_s))
 
 
 def _read_limits(scenario: Scenario) -> tuple[int, int]:

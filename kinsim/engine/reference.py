@@ -8,12 +8,12 @@ of a new window, invocation ends, then polls and invocation starts, each by shar
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
 
-from kinsim.engine.admission import in_parts
+from kinsim.engine.admission import Doors, in_parts, resharded
 from kinsim.engine.backlog import InitialBacklog
 from kinsim.engine.call_doors import MakeCaller, all_doors
 from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, STARTS, At, Clock, Process
@@ -23,16 +23,19 @@ from kinsim.engine.draws import Purpose, address_key, uniform
 from kinsim.engine.invoking import Invoker
 from kinsim.engine.lane import Lane
 from kinsim.engine.pieces import singles
+from kinsim.engine.pipeline import after, before
 from kinsim.engine.plan import NO_LIMIT, OFF, Plan, plan
 from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import LineReader, Reader
 from kinsim.engine.redriving import REDRIVEN, Redrive
+from kinsim.engine.rerouting import rerouted
 from kinsim.engine.shard_lanes import DealtLanes, DealtReader, LaneReader, ShardLanes
 from kinsim.engine.shard_log import ShardLog
+from kinsim.engine.shards import Shards
 from kinsim.engine.shared_reader import SharedReader
 from kinsim.engine.stream_numbers import StreamNumbers
-from kinsim.engine.tables import Final, Outcome, Rows, Shard, Sink, Tables
-from kinsim.system.partition_keys import hash_key_ranges
+from kinsim.engine.tables import Final, Outcome, Rows, Sink, Tables
+from kinsim.system.resharding import Operation, read_from
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -68,13 +71,17 @@ class Pipeline:
         self.clock = Clock(initial_time=0)
         dealt = self.plan.lanes > 1 and not self.plan.pooled
         self.tables = Tables(self.plan.lanes if dealt else 1)
-        self.disabled_for_ever = False
+        self.disabled = self.disabled_for_ever = False
         self.to_redrive = 0
         """Shards whose discarded records have not been put back yet."""
         self.provisioned_in_use = 0
-        self.ranges = hash_key_ranges(self.plan.shard_count)
-        self.splitter = arrivals.splitter(self.ranges)
-        self.dealer = Dealer(self.splitter.sources, self.plan.lanes) if dealt else None
+        self.scenario, self.replication = scenario, replication
+        self.stream = Shards(self.plan.shard_count, self.plan.operations, arrivals)
+        self.unread: set[int] = set()
+        """Shards that are not read yet, or no more."""
+        self.readers: dict[int, simpy.Process] = {}
+        """The process that reads each shard, where shards come and go."""
+        self.dealer = Dealer(self.stream.splitter.sources, self.plan.lanes) if dealt else None
         self.shards = [self._shard(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.lanes = [lane for shard in self.shards for lane in shard.lanes]
         self.logs = {line: lanes[0].log for shard in self.shards for line, lanes in shard.lines().items()}
@@ -82,7 +89,7 @@ class Pipeline:
             self._store_backlog(InitialBacklog(scenario, replication))
         jitter_key = address_key(scenario.run.seed, replication, Purpose.RETRY_JITTER)
         self.doors = all_doors(self.plan.shard_count, self.plan.limits, arrivals, jitter_key)
-        at_once = len(self.lanes) * (1 if self.plan.redrive_us == OFF else 2)
+        at_once = self.stream.most * self.plan.lanes * (1 if self.plan.redrive_us == OFF else 2)
         self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(at_once) else None
         self.looks_later = False
         poison = [record for fault in self.plan.faults for record in fault.records]
@@ -90,7 +97,8 @@ class Pipeline:
 
     def _store_backlog(self, backlog: InitialBacklog) -> None:
         for shard in self.shards:
-            rows = backlog.rows(shard.shard, self.ranges[shard.shard])
+            of_stream = self.stream.all[shard.shard]
+            rows = backlog.rows(shard.shard, (of_stream.starting_hash_key, of_stream.ending_hash_key))
             shard.store(rows if self.dealer is None else singles(rows), len(self.shards))
         for lane in self.lanes:
             lane.nothing_lost_before_us = 0
@@ -144,7 +152,7 @@ class Pipeline:
         if not (self.plan.outages and self.plan.outages[0][0] == 0):
             self.begin_to_read(0)
         for lane in self.lanes:
-            clock.process(self.consume(lane))
+            self.readers[lane.shard] = clock.process(self.consume(lane))
             if lane.redrive is not None:
                 self.to_redrive += 1
                 clock.process(self.put_back(lane, lane.redrive))
@@ -166,7 +174,12 @@ class Pipeline:
 
     def _never_done(self, lane: Lane) -> bool:
         waits_for_ever = self.disabled_for_ever and lane.running is None and not lane.finished
-        return lane.stuck or waits_for_ever
+        return lane.stuck or waits_for_ever or self._waits_for_parents(lane)
+
+    def _waits_for_parents(self, lane: Lane) -> bool:
+        """Whether a shard before this one is never done."""
+        parents = [each for number in self.stream.parents(lane.shard) for each in self.shards[number].lanes]
+        return any(not parent.finished and self._never_done(parent) for parent in parents)
 
     # -- processes -------------------------------------------------------------------------------------------
 
@@ -179,12 +192,12 @@ class Pipeline:
                 yield At(self.clock, start_us, ARRIVALS)
                 self.hand_over(start_us)
             rows = rows if self.dealer is None else self.dealer.apart(rows)
-            self.store_all(self.splitter.split(rows), end_us)
+            yield from self.bring(rows, end_us)
         while self.plan.drained:
             yield At(self.clock, end_us, ARRIVALS)
             self.hand_over(end_us)
             end_us += self.arrivals.window_us
-            self.store_all([Rows.empty(0)] * len(self.shards), end_us)
+            yield from self.bring(Rows.empty(0), end_us)
             for doors in self.doors:
                 for place, shard in enumerate(doors.shards):
                     if doors.next_retry_us(place) is None and not self.shards[shard].closed:
@@ -192,25 +205,73 @@ class Pipeline:
             if all(lane.finished for lane in self.lanes):
                 return
 
+    def bring(self, rows: Rows, end_us: int) -> Process:
+        """Offer the records that come before *end_us*, each to the shard that is open when it comes."""
+        while (operation := self.stream.next_until(end_us)) is not None:
+            at_us = operation.end_us
+            self.store_all(self.stream.split(before(rows, at_us)), at_us)
+            rows = after(rows, at_us)
+            yield At(self.clock, at_us, CHANGES)
+            if at_us > self.tables.window_start_us:
+                self.hand_over(at_us)
+            self.reshard(operation)
+        self.store_all(self.stream.split(rows), end_us)
+
+    def reshard(self, operation: Operation) -> None:
+        """Close shards and open their children, which are read when all records of their parents are settled."""
+        self.stream.change()
+        sources = self.stream.splitter.sources
+        opens = [child.number for child in operation.opens]
+        doors = [each for each in self.doors if isinstance(each, Doors)]
+        self.doors = resharded(doors, operation.closes, opens, lambda each: rerouted(each, operation, sources))
+        for number in opens:
+            shard = self._shard(self.scenario, self.replication, number)
+            shard.pause(operation.end_us)
+            self.unread.add(number)
+            self.shards.append(shard)
+            self.lanes += shard.lanes
+            self.logs |= {line: lanes[0].log for line, lanes in shard.lines().items()}
+            self.readers[number] = self.clock.process(self.follow(shard, operation.end_us))
+        for number in operation.closes:
+            self.shards[number].close()
+
+    def follow(self, shard: ShardLanes, opened_us: int) -> Process:
+        """Process: read a shard once its parents are settled (aws:E37, S5) and it is found (aws:E38)."""
+        parents = self.stream.parents(shard.shard)
+        yield simpy.AllOf(self.clock, [self.readers[each] for each in parents])
+        for each in parents:
+            if each not in self.unread:
+                self.shards[each].pause(self.clock.now_us)
+                self.unread.add(each)
+        from_us = read_from(opened_us, self.clock.now_us, self.plan.discovery_us)
+        yield At(self.clock, from_us, STARTS + shard.shard)
+        self.unread.discard(shard.shard)
+        if not self.disabled:
+            shard.resume(from_us)
+        yield from self.consume(shard.lanes[0])
+
     def disable(self) -> Process:
         """Process: disable the mapping and enable it again (aws:E16)."""
         for from_us, to_us in self.plan.outages:
             yield At(self.clock, from_us, CHANGES)
+            self.disabled = True
             for shard in self.shards:
                 shard.pause(from_us)
             if to_us == NO_LIMIT:
                 self.disabled_for_ever = True
                 return
             yield At(self.clock, to_us, CHANGES)
+            self.disabled = False
             for shard in self.shards:
-                shard.resume(to_us)
+                if shard.shard not in self.unread:
+                    shard.resume(to_us)
             if from_us == 0:
                 self.begin_to_read(to_us)
 
     def begin_to_read(self, now_us: int) -> None:
         """Take up the mapping's starting position on every shard (aws:E7)."""
         if self.plan.position_us != -NO_LIMIT:
-            for lane in self.lanes:
+            for lane in self.lanes[: self.plan.shard_count * self.plan.lanes]:
                 lane.begin_to_read(now_us)
 
     def consume(self, lane: Lane) -> Process:
@@ -382,7 +443,7 @@ class Pipeline:
         if slots.line:
             self.open_in_time(slots)
 
-    def store_all(self, parts: Sequence[Rows], until_us: int) -> None:
+    def store_all(self, parts: Mapping[int, Rows], until_us: int) -> None:
         """Offer the records of a window to their shards; what they accept is stored and wakes their processes."""
         stored = []
         for doors in self.doors:
@@ -416,7 +477,7 @@ class Pipeline:
         """Settle what has expired by the end, hand over the last window and the final state."""
         final = Final(
             end_us=end_us,
-            shards=[Shard(number, low, high) for number, (low, high) in enumerate(self.ranges)],
+            shards=self.stream.all,
             created=self.arrivals.created - sum(doors.merged_records for doors in self.doors),
             sampled_out=self.arrivals.sampled_out,
             in_producer=self.arrivals.in_producer + sum(doors.pending_records for doors in self.doors),

@@ -97,7 +97,7 @@ def gb_s_price(gb_s: float, tiers: list[tuple[float, float]]) -> float:
 
 
 def monthly_cost(
-    scenario: Scenario, shards: int, units: float, invocations: float, billed_s: float
+    scenario: Scenario, shards: float, units: float, invocations: float, billed_s: float
 ) -> dict[str, float]:
     """USD per month by part for what a run used; empty where the profile has no prices.
 

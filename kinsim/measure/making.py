@@ -72,7 +72,7 @@ class _Making:
         if recorder.has_destination:
             self.counts |= {"on_failure_deliveries": recorder.deliveries, "redriven_records": recorder.redriven}
         self.cost = monthly_cost(
-            recorder.scenario, len(final.shards), writes.put_units, recorder.runs.counts["invocations"].total,
+            recorder.scenario, self.open_shards(), writes.put_units, recorder.runs.counts["invocations"].total,
             recorder.runs.billed_us / 1e6,
         )  # fmt: skip
         self.grouped = {
@@ -187,10 +187,28 @@ class _Making:
                 if name in found:
                     found[name]["sum"] = (found[name]["sum"] or 0.0) + records
 
+    def open_shards(self) -> float:
+        """Shards that were open, on average over the run's duration: what is paid for by the hour."""
+        shards, duration_us = self.final.shards, self.recorder.duration_us
+        if not self.recorder.scenario.stream.reshard:
+            return len(shards)
+        open_us = [(duration_us if each.closed_us is None else each.closed_us) - each.opened_us for each in shards]
+        return sum(open_us) / duration_us
+
+    def lives_us(self) -> Floats:
+        """How long each shard was there: a closed one until its last invocation has ended."""
+        recorder, last_us = self.recorder, self.recorder.runs.last_end_us.reshape(-1, self.recorder.lanes).max(axis=1)
+        lives = np.full(len(self.final.shards), max(recorder.duration_us, 1), np.float64)
+        for shard in self.final.shards:
+            if shard.closed_us is not None:
+                lives[shard.number] = max(shard.closed_us, int(last_us[shard.number]))
+            lives[shard.number] = max(1.0, lives[shard.number] - shard.opened_us)
+        return lives
+
     def busy_shares(self) -> Floats:
-        recorder, shards = self.recorder, len(self.final.shards)
-        slots_us = max(recorder.duration_us, 1) * recorder.lanes
-        return np.asarray(recorder.runs.busy_us[:shards] / slots_us, np.float64)
+        """Busy share of each shard's slots while it was there."""
+        lives = self.lives_us()
+        return np.asarray(self.recorder.runs.busy_us[: lives.size] / (lives * self.recorder.lanes), np.float64)
 
     def catch_up(self) -> Statistics:
         age = self.recorder.timeline.age

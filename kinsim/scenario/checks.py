@@ -14,6 +14,7 @@ from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import ADVICE, NOT_YET, OFF, UNBUILT, WITHOUT_EFFECT, is_off, places
+from kinsim.system.producer import acts_on_answers
 from kinsim.system.resharding import ReshardLimits, planned
 from kinsim.units import parse_count
 
@@ -137,11 +138,42 @@ def _concurrency(document: Node, profile: Profile) -> list[Problem]:
 
 def check_resharding(document: Node, scenario: Scenario, profile: Profile) -> list[Problem]:
     """Whether AWS would do what `stream.reshard` asks for."""
+    if not scenario.stream.reshard:
+        return []
+    beside = _not_beside_resharding(document, scenario)
+    if beside:
+        return beside
     try:
         planned(scenario.stream.shard_count, scenario.stream.reshard, reshard_limits(scenario, profile))
     except SettingError as error:
         return [problem_at(document, ("stream", "reshard", *error.at), error.message, error.help)]
     return []
+
+
+def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
+    """What is not simulated while shards come and go."""
+    mapping = scenario.event_source_mapping
+    found: list[tuple[Steps, str]] = []
+    if mapping.parallelization_factor > 1:
+        found.append((("event_source_mapping", "parallelization_factor"), "a parallelization factor"))
+    if scenario.stream.consumers:
+        found.append((("stream", "consumers"), "other readers"))
+    if mapping.tumbling_window_s:
+        found.append((("event_source_mapping", "tumbling_window"), "a tumbling window"))
+    if mapping.redrive_at_s is not None:
+        found.append((("event_source_mapping", "on_failure_destination"), "a redrive"))
+    for name, source in scenario.workload.sources.items():
+        own = source.producer is not None
+        if acts_on_answers(source.producer or scenario.producer):
+            steps: Steps = ("workload", "sources", name, "producer") if own else ("producer",)
+            found.append((steps, "a producer that acts on the answers to whole calls"))
+    return [
+        problem_at(
+            document, steps, f"{what} beside stream.reshard{_line(document, ('stream', 'reshard'))} {NOT_YET}",
+            "remove one of them",
+        )
+        for steps, what in dict(found).items()
+    ]  # fmt: skip
 
 
 def reshard_limits(scenario: Scenario, profile: Profile) -> ReshardLimits:

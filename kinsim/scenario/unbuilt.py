@@ -48,7 +48,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "event_source_mapping.filter": _whole,
     "stream.stream_mode": _one_of("PROVISIONED"),
     "stream.warm_throughput": _nothing,
-    "stream.reshard": _nothing,
     "stream.autoscaling": _nothing,
     "stream.consumers[].event_source_mapping": _nothing,
     "stream.consumers[].function": _nothing,
@@ -56,10 +55,7 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
-WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
-    "event_source_mapping.shard_discovery": (),
-    "stream.reshard_operation_time": (),
-}
+WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {}
 """Settings that change nothing yet, and the values besides the profile's that say no more than that."""
 
 OFF: dict[str, Callable[[Any], bool]] = {

@@ -215,6 +215,19 @@ def within_factors(shards: int, target: int, least: float, most: float) -> bool:
     return least * shards <= target <= most * shards
 
 
+@rule
+def read_from(opened_us: int, settled_us: int, discovery_us: int) -> int:
+    """When the mapping begins to read a new shard: once its parents' records are settled and it has been found.
+
+    Source aws:E37, S5 (order), aws:E38 (ASSUMPTION: it is found *discovery_us* after it has opened).
+
+    >>> read_from(opened_us=90, settled_us=95, discovery_us=60), read_from(90, 200, 60)
+    (150, 200)
+    """
+    found_us = opened_us + discovery_us
+    return found_us if found_us > settled_us else settled_us
+
+
 def boundaries_to_change(starts: Sequence[int], target: int) -> tuple[list[int], list[int]]:
     """Where shards are to be split, and which of the present *starts* go, to get *target* equal shards (aws:S10).
 
