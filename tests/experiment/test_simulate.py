@@ -82,6 +82,10 @@ def test_the_summary_is_what_the_language_says(result):
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
+ONLY_WHERE_USED = {"final_invocations", "initial_records", "on_failure_deliveries", "redriven_records"}
+"""Metrics of a scenario that has tumbling windows, a backlog at the start or an on-failure destination."""
+
+
 def test_every_metric_is_in_the_list_with_its_statistics(result):
     for name, statistics in result.estimates.items():
         metric = METRICS[name]
