@@ -142,6 +142,7 @@ def offered_load(
     *,
     end_s: float,
     shard_count: int,
+    open_shards: Sequence[tuple[float, int]] = (),
     confidence: float = 0.95,
 ) -> FigureData:
     """Figure 1: what the producers offered per second, against what the stream takes.
@@ -150,7 +151,8 @@ def offered_load(
     ----------
     offered, rejected: totals per minute, shape (replications, minutes), for `bytes` and `records`
     peaks: the largest amount of one second in each minute
-    limits: of the whole stream per second; None: unlimited
+    limits: of the whole stream per second, with the shards of the start; None: unlimited
+    open_shards: where their number changes, when and to how many
     """
     minutes = offered["records"].shape[1]
     width = minutes_per_bin(minutes, MOST_POINTS)
@@ -166,13 +168,41 @@ def offered_load(
             f"rejected_{name}_per_s": mean_of(binned(rejected[name], width, "sum") / lengths),
             f"busiest_second_{name}": mean_of(binned(peaks[name], width, "max")),
         }
+        busiest, limit = _worst(peaks[name]), limits[name]
+        if limit is not None and open_shards:
+            each = limit / shard_count
+            at_s = busiest["at_s"] if busiest else 0.0
+            limit = each * [count for since_s, count in open_shards if since_s <= (at_s or 0.0)][-1]
+            columns[f"limit_{name}_per_s"] = each * _open_at(columns["time_s"], open_shards)
         notes[name] = {
-            "limit_per_s": limits[name],
+            "limit_per_s": limit,
             "mean_per_s": float(np.nansum(mean * lengths) / max(float(lengths.sum()), 1e-9)),
-            "busiest": _worst(peaks[name]),
+            "busiest": busiest,
             "rejected_share": _share(rejected[name], offered[name]),
         }
+    if open_shards:
+        notes["open_shards"] = [list(step) for step in open_shards]
     return FigureData(1, "offered_load", columns, notes)
+
+
+def shards_over_time(shards: Sequence[Mapping[str, Any]]) -> list[tuple[float, int]]:
+    """When the number of open shards changes, and to how many; nothing where it never does.
+
+    >>> parent, child = {"opened_s": 0.0, "closed_s": 30.0}, {"opened_s": 30.0, "closed_s": None}
+    >>> shards_over_time([parent, child, child]), shards_over_time([child])
+    ([(0.0, 1), (30.0, 2)], [])
+    """
+    times = sorted({shard["opened_s"] for shard in shards})
+    if len(times) < 2:
+        return []
+    opened = ((at, [s for s in shards if s["opened_s"] <= at < (s["closed_s"] or math.inf)]) for at in times)
+    return [(at, len(those)) for at, those in opened]
+
+
+def _open_at(time_s: Floats, open_shards: Sequence[tuple[float, int]]) -> Floats:
+    """Shards that are open at each instant."""
+    since_s, counts = (np.array(each) for each in zip(*open_shards, strict=True))
+    return np.asarray(counts[np.searchsorted(since_s, time_s, "right") - 1], np.float64)
 
 
 def _share(part: Floats, whole: Floats) -> float:
@@ -495,6 +525,7 @@ def of_run(
         {kind: float(per_shard[kind] * shards) if limited else None for kind in kinds},
         end_s=end_s,
         shard_count=shards,
+        open_shards=shards_over_time(replications[0].shards),
         confidence=confidence,
     )
     expired = summary["metrics"]["expired_records"]["sum"]["value"]

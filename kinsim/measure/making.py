@@ -500,6 +500,15 @@ class _Making:
             found[name] = self.counts[name].minutes_until(n)
         return found | self.shard_curves()
 
+    def open_seconds(self, periods: int, period_us: int) -> Floats:
+        """Seconds of each period in which each shard was open; a part of a second counts as a whole one."""
+        starts = np.arange(periods) * period_us
+        ends = np.minimum(starts + period_us, max(self.end_us, 1))
+        opened = np.array([[shard.opened_us] for shard in self.final.shards])
+        closed = np.array([[shard.closed_us or self.end_us] for shard in self.final.shards])
+        inside_us = np.maximum(np.minimum(ends, closed) - np.maximum(starts, opened), 0)
+        return np.asarray(np.ceil(inside_us / 1e6), np.float64)
+
     def shard_curves(self) -> dict[str, NDArray[Any]]:
         """Arrays by shard and period; `shard_period_s` is the length of a period."""
         recorder = self.recorder
@@ -515,10 +524,13 @@ class _Making:
             "shard_rejected_records": _wide(writes.shard_rejected, periods, 0.0),
         }
         if writes.limits is not None:
-            seconds = np.clip(self.end_us - np.arange(periods) * period_us, 1, period_us) / 1e6
-            use = _wide(writes.shard_use, periods, 0.0) / np.ceil(seconds)
-            found["shard_write_utilization"] = use.astype(np.float32)
-        return found
+            seconds = np.ceil(np.clip(self.end_us - np.arange(periods) * period_us, 1, period_us) / 1e6)
+            use = _wide(writes.shard_use, periods, 0.0)[: len(self.final.shards)]
+            if any(shard.opened_us or shard.closed_us is not None for shard in self.final.shards):
+                seconds = self.open_seconds(periods, period_us)
+                use = np.where(seconds > 0, use, np.nan)
+            found["shard_write_utilization"] = (use / np.maximum(seconds, 1)).astype(np.float32)
+        return {name: values[: len(self.final.shards)] if values.ndim else values for name, values in found.items()}
 
 
 def longest_run(flags: NDArray[np.bool_]) -> tuple[int, int]:

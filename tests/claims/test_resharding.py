@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pytest import approx
 
@@ -39,6 +40,23 @@ def test_c2_after_a_split_new_data_goes_to_the_children_and_old_data_stays_in_th
     # 72,000 records in, 100 each 0.17 s plus overhead out: the parent is read until long after it is closed
     assert parents_end > 120
     assert runs.start_s[runs.shard != SHARD(0)].min() >= parents_end
+
+
+def test_c2_a_shard_is_told_of_only_while_it_is_open(claim):
+    """One shard of 800/s is split at 60 s and closed at 90 s: its share of the limit is 80 % until then."""
+    changes = {
+        "stream.shard_count": 1, "stream.reshard": [{"at": "1m", "split": SHARD(0), "at_hash": "middle"}],
+        "workload.arrivals.rate": "800/s",
+    }  # fmt: skip
+    curves = claim("C02-shard-limits", changes).run().replications[0].curves
+    use = curves["shard_write_utilization"]
+    assert use.shape == (3, 5)
+    assert np.isnan(use[0]).tolist() == [False, False, True, True, True]
+    assert np.isnan(use[1:]).tolist() == [[True, False, False, False, False]] * 2
+    assert use[0, :2] == approx([0.8, 0.8], rel=0.02)
+    assert use[1:, 1:] == approx(np.full((2, 4), 0.4), rel=0.05)
+    late = {**changes, "stream.reshard": [{"at": "1h", "update_shard_count": 2}]}
+    assert claim("C02-shard-limits", late).run().replications[0].curves["shard_write_utilization"].shape == (1, 5)
 
 
 def test_c4_a_day_with_more_shards_in_working_hours_costs_the_hours_that_they_are_open(claim):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -20,7 +20,11 @@ def footer() -> Footer:
 
 
 def make_load(
-    minutes: int = 60, replications: int = 3, limit: float | None = 4_000.0, rejected: float = 0.0
+    minutes: int = 60,
+    replications: int = 3,
+    limit: float | None = 4_000.0,
+    rejected: float = 0.0,
+    open_shards: Sequence[tuple[float, int]] = (),
 ) -> FigureData:
     records = np.full((replications, minutes), 60_000.0) + np.arange(replications)[:, None] * 600
     records[:, minutes // 4] *= 3
@@ -32,6 +36,7 @@ def make_load(
         {"records": limit, "bytes": None if limit is None else limit * 1_048.576},
         end_s=minutes * 60.0,
         shard_count=4,
+        open_shards=open_shards,
     )
 
 

@@ -162,6 +162,15 @@ def test_load_says_which_limit_binds(footer, make):
     assert "rejected" in figures.words(make["offered_load"](rejected=500.0)).title
 
 
+def test_limit_follows_the_shards_that_are_open(footer, make):
+    """Four shards, two of them merged at 40 min; the busiest second, at 15 min, is held against the limit then."""
+    data = make["offered_load"](open_shards=[(0.0, 4), (2_400.0, 3)])
+    assert data.notes["records"]["limit_per_s"] == 4_000
+    assert data.columns["limit_records_per_s"][[0, 39, 40]].tolist() == [4_000, 4_000, 3_000]
+    assert "3 to 4 shards" in figures.words(data).title
+    assert "limit 3,000 records/s" in texts(figures.render(data, footer))
+
+
 def test_far_limit_does_not_flatten_the_load(footer, make):
     upper = figures.render(make["offered_load"](limit=1e6), footer).axes[0]
     assert upper.get_ylim()[1] < 10

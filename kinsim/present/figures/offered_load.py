@@ -39,7 +39,8 @@ def _rejected(notes: dict[str, Any]) -> float:
 
 
 def _finding(notes: dict[str, Any]) -> str:
-    shards = f"{notes['shard_count']} shard{'s' if notes['shard_count'] != 1 else ''}"
+    counts = sorted({count for _, count in notes.get("open_shards", ())} or {notes["shard_count"]})
+    shards = f"{' to '.join(map(str, [*counts[:1], *counts[1:][-1:]]))} shard{'s' if counts != [1] else ''}"
     busiest = notes["records"]["busiest"]
     if busiest is None or not busiest["value"]:
         return "Nothing is offered to the stream"
@@ -53,7 +54,7 @@ def _finding(notes: dict[str, Any]) -> str:
     binding = max(shares, key=lambda kind: shares[kind])
     share, name = f"{digits(shares[binding] * 100, 2)} %", _PANELS[binding][2]
     if not _rejected(notes):
-        plural = "s" if notes["shard_count"] == 1 else ""
+        plural = "s" if counts == [1] else ""
         return f"{shards} take{plural} the load: the busiest second uses {share} of the {name} limit"
     lost = f"{digits(_rejected(notes) * 100, 2)} % of what is offered to {shards} is rejected"
     if shares[binding] > 1:
@@ -92,7 +93,7 @@ def _panel(ax: Axes, data: FigureData, kind: str) -> None:
         )
     )
     edges = np.append(data.columns["time_s"], data.notes["end_s"])
-    _axis(ax, load, unit, size)
+    _axis(ax, load, unit, size, data.notes)
     ax.stairs(busiest, edges, baseline=None, color=PEAK, lw=style.line_width(1.0), zorder=3)
     ax.stairs(mean, edges, baseline=None, color=BLUE, lw=style.line_width(1.5), zorder=5)
     if np.isfinite(low).any():
@@ -107,10 +108,13 @@ def _panel(ax: Axes, data: FigureData, kind: str) -> None:
         style.label_ends(ax, [(_last(mean), "mean", BLUE)])
 
 
-def _axis(ax: Axes, load: dict[str, Any], unit: str, size: float) -> None:
+def _axis(ax: Axes, load: dict[str, Any], unit: str, size: float, notes: dict[str, Any]) -> None:
     """The amount axis, with the limit to scale where the load comes near it."""
     peak = (load["busiest"]["value"] if load["busiest"] else 0.0) / size
     limit = load["limit_per_s"] / size if load["limit_per_s"] else None
+    if limit is not None and notes.get("open_shards"):
+        _limit_in_steps(ax, load, unit, size, notes)
+        return
     top = peak * (1.3 if limit is None or peak >= limit * SHOW_LIMIT_ABOVE else 1.6)
     if limit is not None and peak >= limit * SHOW_LIMIT_ABOVE:
         top = max(top, limit * 1.22)
@@ -119,6 +123,17 @@ def _axis(ax: Axes, load: dict[str, Any], unit: str, size: float) -> None:
     elif limit is not None:
         _note(ax, f"limit {digits(limit)} {unit}, far above", (0.994, 0.98), "top", "axes fraction")
     amount_axis(ax, top, unit)
+
+
+def _limit_in_steps(ax: Axes, load: dict[str, Any], unit: str, size: float, notes: dict[str, Any]) -> None:
+    """The amount axis, with the limit of the shards that are open at each time."""
+    steps, peak = notes["open_shards"], load["busiest"]["value"] / size if load["busiest"] else 0.0
+    then = [count for since_s, count in steps if since_s <= (load["busiest"]["at_s"] if load["busiest"] else 0.0)][-1]
+    limits = np.array([count for _, count in steps]) * load["limit_per_s"] / then / size
+    edges = np.array([since_s for since_s, _ in steps] + [notes["end_s"]])
+    ax.stairs(limits, edges, baseline=None, color=INK, ls=(0, (8, 2, 1.5, 2)), lw=style.line_width(1.1), zorder=3)
+    _note(ax, f"limit {digits(limits[-1])} {unit}", (0.994, limits[-1]), "bottom", ("axes fraction", "data"))
+    amount_axis(ax, max(peak * 1.3, float(limits.max()) * 1.22), unit)
 
 
 def _note(ax: Axes, text: str, at: tuple[float, float], side: str, coordinates: Any) -> None:
