@@ -7,6 +7,7 @@ doors of the shards (`kinsim.engine.call_doors`) decide what is stored.
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
@@ -67,7 +68,7 @@ class Latency:
         return int(self.drawn[place])
 
 
-class Caller:
+class Caller(ABC):
     """The producer of one source, between its records and the doors."""
 
     next_us: int = NEVER_US
@@ -83,21 +84,21 @@ class Caller:
         """The records that it makes of those created up to *until_us*, and their places; each row is one record."""
         return rows, place
 
+    @abstractmethod
     def take(self, records: list[Record], until_us: int) -> None:
         """Records that it has to bring to the stream, in order of time; all of a window that ends at *until_us*."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self, now_us: int) -> list[Record]:
         """What it puts at the doors at *now_us*, which is `next_us`; nothing if it does something else then."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answered(self, now_us: int, call: list[Record], rejected: list[Record]) -> list[Record]:
         """The records that it gives up after *rejected* of *call* were not stored."""
-        raise NotImplementedError
 
+    @abstractmethod
     def held(self) -> Iterator[Record]:
         """Every record that it may still put."""
-        raise NotImplementedError
 
     def waiting(self) -> int:
         """Records that are neither stored nor given up; those that it has yet to make included."""
