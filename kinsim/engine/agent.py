@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 
-from kinsim.engine.callers import LEAST_CYCLE_US, Caller, Latency, Record, Retries
+from kinsim.engine.callers import Caller, Latency, Record, Retries
+from kinsim.engine.clock import LEAST_CYCLE_US
 from kinsim.engine.draws import uniform
 from kinsim.system.agent import AgentPlan, agent_backoff_us, agent_failures
 from kinsim.system.producer import NEVER_US

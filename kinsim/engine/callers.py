@@ -25,9 +25,6 @@ from kinsim.system.sdk_client import quota_after_success
 DRAWN_AT_ONCE = 1_024
 """Put latencies drawn together; the draw of a call has its number as address."""
 
-LEAST_CYCLE_US = 1_000
-"""A call that fails in no time is not sent again at the same instant, for ever."""
-
 
 @dataclass(slots=True)
 class Record:

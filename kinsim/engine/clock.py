@@ -10,6 +10,9 @@ import simpy
 CHANGES, ARRIVALS, ENDS, STARTS = -(1 << 51), -(1 << 50), -(1 << 40), 1 << 40
 """Ranks at one instant, before SimPy's own (grants of a resource are at 1); the shard's number is added."""
 
+LEAST_CYCLE_US = 1_000
+"""What fails in no time is not tried again at the same instant, for ever, even without any back-off."""
+
 Process = Generator[simpy.Event, Any, None]
 
 

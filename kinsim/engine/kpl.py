@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kinsim.engine.callers import LEAST_CYCLE_US, Caller, Latency, Record, Retries
+from kinsim.engine.callers import Caller, Latency, Record, Retries
+from kinsim.engine.clock import LEAST_CYCLE_US
 from kinsim.engine.tables import Int64, Rows
 from kinsim.rule import compiled
 from kinsim.system.kpl import (

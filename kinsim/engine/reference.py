@@ -16,7 +16,7 @@ import simpy
 from kinsim.engine.admission import Doors, in_parts, resharded
 from kinsim.engine.backlog import InitialBacklog
 from kinsim.engine.call_doors import MakeCaller, all_doors
-from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, STARTS, At, Clock, Process
+from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, LEAST_CYCLE_US, STARTS, At, Clock, Process
 from kinsim.engine.concurrency import Slots
 from kinsim.engine.dealing import Dealer, LaneLog
 from kinsim.engine.draws import Purpose, address_key, uniform
@@ -40,9 +40,6 @@ from kinsim.system.resharding import Operation, read_from
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
     from kinsim.system.producer import RetryPlan
-
-LEAST_CYCLE_US = 1_000
-"""A run that fails in no time is not tried again at the same instant, for ever, even without any back-off."""
 
 
 class Arrivals(Protocol):
