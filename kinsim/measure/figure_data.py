@@ -180,6 +180,8 @@ def offered_load(
             "busiest": busiest,
             "rejected_share": _share(rejected[name], offered[name]),
         }
+        if limits[name] is not None and open_shards:
+            notes[name]["limit_steps"] = [[since_s, each * count] for since_s, count in open_shards]
     if open_shards:
         notes["open_shards"] = [list(step) for step in open_shards]
     return FigureData(1, "offered_load", columns, notes)

@@ -93,7 +93,7 @@ def _panel(ax: Axes, data: FigureData, kind: str) -> None:
         )
     )
     edges = np.append(data.columns["time_s"], data.notes["end_s"])
-    _axis(ax, load, unit, size, data.notes)
+    _axis(ax, load, unit, size, data.notes["end_s"])
     ax.stairs(busiest, edges, baseline=None, color=PEAK, lw=style.line_width(1.0), zorder=3)
     ax.stairs(mean, edges, baseline=None, color=BLUE, lw=style.line_width(1.5), zorder=5)
     if np.isfinite(low).any():
@@ -108,12 +108,14 @@ def _panel(ax: Axes, data: FigureData, kind: str) -> None:
         style.label_ends(ax, [(_last(mean), "mean", BLUE)])
 
 
-def _axis(ax: Axes, load: dict[str, Any], unit: str, size: float, notes: dict[str, Any]) -> None:
+def _axis(ax: Axes, load: dict[str, Any], unit: str, size: float, end_s: float) -> None:
     """The amount axis, with the limit to scale where the load comes near it."""
     peak = (load["busiest"]["value"] if load["busiest"] else 0.0) / size
     limit = load["limit_per_s"] / size if load["limit_per_s"] else None
-    if limit is not None and notes.get("open_shards"):
-        _limit_in_steps(ax, load, unit, size, notes)
+    if "limit_steps" in load:
+        limits = np.array([limit for _, limit in load["limit_steps"]]) / size
+        _limit_in_steps(ax, limits, [*(since_s for since_s, _ in load["limit_steps"]), end_s], unit)
+        amount_axis(ax, max(peak * 1.3, float(limits.max()) * 1.22), unit)
         return
     top = peak * (1.3 if limit is None or peak >= limit * SHOW_LIMIT_ABOVE else 1.6)
     if limit is not None and peak >= limit * SHOW_LIMIT_ABOVE:
@@ -125,15 +127,10 @@ def _axis(ax: Axes, load: dict[str, Any], unit: str, size: float, notes: dict[st
     amount_axis(ax, top, unit)
 
 
-def _limit_in_steps(ax: Axes, load: dict[str, Any], unit: str, size: float, notes: dict[str, Any]) -> None:
-    """The amount axis, with the limit of the shards that are open at each time."""
-    steps, peak = notes["open_shards"], load["busiest"]["value"] / size if load["busiest"] else 0.0
-    then = [count for since_s, count in steps if since_s <= (load["busiest"]["at_s"] if load["busiest"] else 0.0)][-1]
-    limits = np.array([count for _, count in steps]) * load["limit_per_s"] / then / size
-    edges = np.array([since_s for since_s, _ in steps] + [notes["end_s"]])
+def _limit_in_steps(ax: Axes, limits: NDArray[np.float64], edges: list[float], unit: str) -> None:
+    """The limit of the shards that are open at each time."""
     ax.stairs(limits, edges, baseline=None, color=INK, ls=(0, (8, 2, 1.5, 2)), lw=style.line_width(1.1), zorder=3)
     _note(ax, f"limit {digits(limits[-1])} {unit}", (0.994, limits[-1]), "bottom", ("axes fraction", "data"))
-    amount_axis(ax, max(peak * 1.3, float(limits.max()) * 1.22), unit)
 
 
 def _note(ax: Axes, text: str, at: tuple[float, float], side: str, coordinates: Any) -> None:
