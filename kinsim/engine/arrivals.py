@@ -233,7 +233,7 @@ def shared(scenario: Scenario, replication: int) -> SharedArrivals:
 
 def arrivals_key(scenario: Scenario, replication: int) -> str:
     """Text that is the same for scenarios with the same arrivals."""
-    run, function = scenario.run, scenario.function
+    run, function, member = scenario.run, scenario.function, scenario.member
     files = []
     for source in scenario.workload.sources.values():
         if isinstance(source.arrivals, TraceArrivals):
@@ -242,10 +242,11 @@ def arrivals_key(scenario: Scenario, replication: int) -> str:
             files.append((str(path.resolve()), status.st_mtime_ns, status.st_size))
     return repr(
         (
-            scenario.workload, scenario.producer, run.seed, replication, run.duration_s, run.until, run.start_time,
+            scenario.workload, scenario.producer, member.stream_seed, replication, run.duration_s, run.until,
+            run.start_time,
             bool(scenario.stream.limiter), most_call_bytes(scenario),
             scenario.event_source_mapping.payload_envelope_bytes, scenario.profile_data.constant("put_unit_bytes"),
-            function.calls,
+            function.calls, member.reader_seed if function.calls else None,
             [fault.call for fault in function.faults if fault.kind == "call_fails"] if function.calls else [], files,
             *((each.name, each.match, each.alert, each.call) for each in function.rules if each.match),
         )

@@ -1,26 +1,24 @@
-"""Who may run: the function's concurrency, shared with the account's other functions and growing at its own pace."""
+"""Who may run: the account's concurrency, shared by its functions and growing at its own pace."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import count
 
 import simpy
 
 from kinsim.system.account import (
+    Account,
     PerFunction,
     RegionBurst,
     environments_after,
-    executions,
     executions_left,
     function_may_grow_us,
     region_allows,
 )
-
-if TYPE_CHECKING:
-    from kinsim.scenario import Scenario
 
 NO_LIMIT = 1 << 62
 
@@ -37,7 +35,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The function's part of the account's concurrency over time."""
+    """What functions without a reserved concurrency have of the account over time, and how fast all may grow."""
 
     from_us: tuple[int, ...]
     most: tuple[int, ...]
@@ -45,54 +43,84 @@ class Shares:
     pace: Pace
 
     @staticmethod
-    def of(scenario: Scenario) -> Shares:
-        """What *scenario* says of it."""
-        account, reserved = scenario.account, scenario.function.reserved_concurrency
-        limit = executions(account.concurrent_executions, reserved)
+    def of(account: Account, reserved: int = 0) -> Shares:
+        """What *account* says of it where its functions have *reserved* executions together."""
         scaling = account.scaling
         pace = Pace()
         if isinstance(scaling, PerFunction):
             pace = Pace(step=scaling.step, every_us=round(scaling.every_s * 1e6))
         elif isinstance(scaling, RegionBurst):
             pace = Pace(burst=scaling.burst, per_minute=scaling.then_per_minute)
+        limit = account.concurrent_executions
         if limit is None:
             return Shares((0,), (NO_LIMIT,), pace)
-        if reserved is not None:
-            return Shares((0,), (limit,), pace)
         steps = account.others_over_time
         return Shares(
             tuple(round(from_s * 1e6) for from_s, _ in steps),
-            tuple(executions_left(limit, others) for _, others in steps),
+            tuple(executions_left(limit - reserved, others) for _, others in steps),
             pace,
         )
 
-    def may_bind(self, lanes: int) -> bool:
-        """Whether so many lanes could ever be held up."""
-        return min(self.most) < lanes or 0 < self.pace.step < lanes or self.pace.burst < lanes
-
     def at(self, now_us: int) -> int:
-        """Executions that the function may have at *now_us*."""
+        """Executions that there are at *now_us*."""
         return self.most[bisect_right(self.from_us, now_us) - 1]
 
     def changes_after_us(self, now_us: int) -> int | None:
-        """When its part is next a different one."""
+        """When there are next more or fewer."""
         place = bisect_right(self.from_us, now_us)
         return self.from_us[place] if place < len(self.from_us) else None
 
 
-class Slots:
-    """Executions in use, and those who wait for one, first come, first served."""
+class Executions:
+    """The account's executions in use, and the functions that share them, first come, first served."""
 
     def __init__(self, clock: simpy.Environment, shares: Shares) -> None:
         self.clock, self.shares, self.pace = clock, shares, shares.pace
+        self.functions: list[Slots] = []
+        self.in_use = self.unreserved_in_use = 0
+        self.exceeded_us = -1
+        """When the region's burst was first not enough."""
+        self._tickets = count()
+
+    def slots(self, reserved: int | None) -> Slots:
+        """The executions of another function."""
+        self.functions.append(Slots(self, reserved))
+        return self.functions[-1]
+
+    def may_bind(self, lanes: Sequence[int]) -> bool:
+        """Whether so many lanes of each function could ever be held up."""
+        pairs = list(zip(self.functions, lanes, strict=True))
+        unreserved = sum(most for function, most in pairs if function.reserved is None)
+        return (
+            min(self.shares.most) < unreserved
+            or self.pace.burst < sum(lanes)
+            or any(0 < self.pace.step < most for most in lanes)
+            or any(function.reserved is not None and function.reserved < most for function, most in pairs)
+        )
+
+    def ticket(self) -> int:
+        """The next place in line."""
+        return next(self._tickets)
+
+    def serve(self, now_us: int) -> None:
+        """Let those in line start for whom there is room."""
+        while ready := [each for each in self.functions if each.line and each.has_room(now_us)]:
+            min(ready, key=_first_in_line).start_next(now_us)
+
+
+class Slots:
+    """Executions of one function in use, and those who wait for one."""
+
+    def __init__(self, account: Executions, reserved: int | None = None) -> None:
+        self.account, self.reserved, self.pace = account, reserved, account.pace
         self.in_use = 0
         self.environments = 0
         """Most executions at once so far, each in an environment of its own."""
         self.grown_us = 0
         """When the function will have had the time to grow to its environments."""
-        self.exceeded_us = -1
-        """When the region's burst was first not enough."""
-        self.line: deque[simpy.Event] = deque()
+        self.line: deque[tuple[int, simpy.Event]] = deque()
+        self.looks_later = False
+        """Whether somebody will look when time alone has made room."""
 
     def has_room(self, now_us: int) -> bool:
         """Whether another execution may start."""
@@ -100,21 +128,25 @@ class Slots:
 
     def opens_us(self, now_us: int) -> int | None:
         """*now_us* if another execution may start, else when time alone makes room for one; None: it does not."""
-        if self.in_use >= self.shares.at(now_us):
-            return self.shares.changes_after_us(now_us)
+        account = self.account
+        if self.reserved is not None:
+            if self.in_use >= self.reserved:
+                return None
+        elif account.unreserved_in_use >= account.shares.at(now_us):
+            return account.shares.changes_after_us(now_us)
         if self.in_use < self.environments:
             return now_us
         if self.pace.step:
             return function_may_grow_us(self.grown_us, now_us, self.pace.step, self.pace.every_us)
         if self.pace.burst != NO_LIMIT:
-            if self.in_use >= self.pace.burst and self.exceeded_us < 0:
-                self.exceeded_us = now_us
-            return region_allows(self.in_use, now_us, self.exceeded_us, self.pace.burst, self.pace.per_minute)
+            if account.in_use >= self.pace.burst and account.exceeded_us < 0:
+                account.exceeded_us = now_us
+            return region_allows(account.in_use, now_us, account.exceeded_us, self.pace.burst, self.pace.per_minute)
         return now_us
 
     def take(self, now_us: int) -> None:
         """Start an execution."""
-        self.in_use += 1
+        self._use(1)
         if self.in_use > self.environments:
             self.environments = self.in_use
             if self.pace.step:
@@ -122,17 +154,26 @@ class Slots:
 
     def wait(self) -> simpy.Event:
         """An event that comes when it is the caller's turn; the execution is taken then."""
-        event = self.clock.event()
-        self.line.append(event)
+        event = self.account.clock.event()
+        self.line.append((self.account.ticket(), event))
         return event
 
     def release(self, now_us: int) -> None:
         """End an execution, and let the next in line start."""
-        self.in_use -= 1
-        self.serve(now_us)
+        self._use(-1)
+        self.account.serve(now_us)
 
-    def serve(self, now_us: int) -> None:
-        """Let those in line start for whom there is room."""
-        while self.line and self.has_room(now_us):
-            self.take(now_us)
-            self.line.popleft().succeed()
+    def start_next(self, now_us: int) -> None:
+        """Let the first in line start."""
+        self.take(now_us)
+        self.line.popleft()[1].succeed()
+
+    def _use(self, change: int) -> None:
+        self.in_use += change
+        self.account.in_use += change
+        if self.reserved is None:
+            self.account.unreserved_in_use += change
+
+
+def _first_in_line(slots: Slots) -> int:
+    return slots.line[0][0]

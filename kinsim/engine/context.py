@@ -62,6 +62,8 @@ class Context:
     name: str
     number: int
     seed: int
+    reader_seed: int
+    """Of what belongs to the function that works the records off."""
     replication: int
     duration_us: int
     drained: bool
@@ -122,7 +124,8 @@ def contexts(scenario: Scenario, replication: int) -> list[Context]:
             source=source,
             name=name,
             number=number,
-            seed=run.seed,
+            seed=scenario.member.stream_seed,
+            reader_seed=scenario.member.reader_seed,
             replication=replication,
             duration_us=microseconds(run.duration_s),
             drained=run.until == "drained",

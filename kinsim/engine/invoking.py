@@ -90,7 +90,7 @@ class Draws:
     """What is random about a lane's batches, drawn in blocks by address and remembered for one block."""
 
     def __init__(self, scenario: Scenario, replication: int, address: int) -> None:
-        self.function, self.seed, self.replication = scenario.function, scenario.run.seed, replication
+        self.function, self.seed, self.replication = scenario.function, scenario.member.reader_seed, replication
         self.address = address
         self._blocks: dict[tuple[str, int], tuple[int, NDArray[np.float64]]] = {}
 
@@ -143,7 +143,7 @@ class Invoker:
         self.address = shard + (lane << LANE_SHIFT)
         """Of the lane's draws: they stay the same whatever the number of lanes and shards is."""
         self.draws = Draws(scenario, replication, self.address)
-        self.fault_key = address_key(scenario.run.seed, replication, Purpose.FAULTS)
+        self.fault_key = address_key(scenario.member.reader_seed, replication, Purpose.FAULTS)
         self.environments = 0
         self.created_us = self.last_end_us = 0
         self.was_reset = False

@@ -71,13 +71,14 @@ def matched(rows: Rows, function: Function, matching: Matching, context: Context
     calls = {call.name: call for call in function.calls}
     places = [len(matching.alerting), len(matching.alerting) + len(matching.calling)]
     for number in sorted({*matching.alerting, *matching.calling}):
-        rule, address = function.rules[number], (context.seed, context.replication)
-        key = address_key(*address, Purpose.MATCHES, context.name, rule.name)
+        rule, replication = function.rules[number], context.replication
+        key = address_key(context.seed, replication, Purpose.MATCHES, context.name, rule.name)
         found = matches(rows.log_events, rule.match, uniforms(key, rows.index))
         if number in matching.alerting:
             lines[matching.alerting.index(number)] = found
         if rule.call is not None:
-            drawn = generator(*address, Purpose.CALLS, context.name, window, rule.name)
+            address = context.reader_seed, replication, Purpose.CALLS, context.name, window
+            drawn = generator(*address, rule.name)
             for kind, spent_us in enumerate(call_times(function, calls[rule.call], drawn, found)):
                 lines[places[kind] + matching.calling.index(number)] = spent_us
                 call_us[kind] += spent_us

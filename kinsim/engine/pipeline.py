@@ -10,7 +10,7 @@ import numpy as np
 
 from kinsim.engine import models
 from kinsim.engine.context import WINDOWS, Context, Drawer, microseconds
-from kinsim.engine.draws import Purpose
+from kinsim.engine.draws import Purpose, generator
 from kinsim.engine.even import LARGEST_COUNT, all_single, any_spread, constant, extent, is_constant, plain_rows
 from kinsim.engine.matching import Matching, matched, one_by_one
 from kinsim.engine.overlaps import in_order
@@ -264,7 +264,8 @@ class Pipeline:
             "put_units": put_units,
         }
         if pricing.function.calls:
-            drawn = self.context.generator(Purpose.CALLS, window)
+            context = self.context
+            drawn = generator(context.reader_seed, context.replication, Purpose.CALLS, context.name, window)
             healthy_us, failing_us = draw_calls(
                 pricing.function, drawn, np.ascontiguousarray(count), np.ascontiguousarray(rows.log_events)
             )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
-from kinsim.engine.concurrency import Shares
 from kinsim.engine.matching import Matching
 from kinsim.engine.shared_reader import PlannedReader
 from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
@@ -145,7 +144,7 @@ class Plan:
     """Whether a GetRecords call comes before each retry of a batch that failed."""
     retry_waits: Waits | None
     throttle_waits: Waits | None
-    shares: Shares
+    reserved: int | None
     provisioned: int
     timeout_us: int
     cost: Cost
@@ -210,7 +209,7 @@ def plan(scenario: Scenario) -> Plan:
         rereads=mapping.retry_rereads and mapping.poll_interval_s > 0,
         retry_waits=_waits(mapping.retry_backoff),
         throttle_waits=_waits(mapping.throttle_backoff),
-        shares=Shares.of(scenario),
+        reserved=function.reserved_concurrency,
         provisioned=function.provisioned_concurrency or 0,
         timeout_us=_us(function.timeout_s, OFF),
         cost=_cost(function, int(scenario.profile_data.constant("mb_per_vcpu"))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kinsim.engine.draws import uniform
 from kinsim.engine.shared_reader import SharedReader
@@ -18,6 +19,9 @@ from kinsim.system.stream import (
     reads_again_at,
 )
 
+if TYPE_CHECKING:
+    from kinsim.engine.reader import Reader
+
 
 class ReadBudget:
     """The read limits of one shard (aws:G1, G3, G4); whoever reads it asks here, in order of time.
@@ -26,7 +30,8 @@ class ReadBudget:
     """
 
     __slots__ = (
-        "_level", "_missing", "_phase_address", "_refusals", "_since_us", "bytes_per_s", "calls_per_s", "others",
+        "_level", "_missing", "_phase_address", "_refusals", "_since_us", "bytes_per_s", "calls_per_s", "mappings",
+        "others",
     )  # fmt: skip
 
     def __init__(
@@ -38,9 +43,26 @@ class ReadBudget:
     ) -> None:
         """*phase_address*: key and shard of the mapping's draws of a phase."""
         self.bytes_per_s, self.calls_per_s, self.others = bytes_per_s, calls_per_s, others
+        self.mappings: list[Reader] = []
+        """The readers of event source mappings, where several read the shard."""
         self._phase_address, self._refusals = phase_address, 0
         self._level = self._missing = self._since_us = 0
         """Level of the byte allowance and calls that are missing from a full bucket, in millionths, at that instant."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others than one mapping read the shard."""
+        return bool(self.others or self.mappings)
+
+    def make_calls(self, until_us: int) -> None:
+        """Make up for the calls of all mappings before *until_us*, in order of time, then of the mappings."""
+        while True:
+            calls = [(each.next_call_us(), place) for place, each in enumerate(self.mappings)]
+            due = [(at_us, place) for at_us, place in calls if at_us is not None and at_us < until_us]
+            if not due:
+                return
+            at_us, place = min(due)
+            self.mappings[place].call(at_us)
 
     def admits(self, at_us: int) -> bool:
         """Whether a GetRecords call of the mapping is served; those of others before it come first."""
@@ -62,7 +84,7 @@ class ReadBudget:
 
     def find_nothing(self, first_us: int, calls: int, interval_us: int) -> tuple[int, int]:
         """Calls from *first_us* on that find nothing: how many have the same answer, and 0 or THROTTLED."""
-        if self.others:
+        if self.is_shared:
             return 1, 0 if self.admits(first_us) else THROTTLED
         self._pass_time(first_us)
         if not may_read(self._level, self.bytes_per_s):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from kinsim.engine.plan import NO_LIMIT, Plan
@@ -49,11 +50,11 @@ class Reader:
         "_behind",
         "_last_us",
         "_resume_us",
-        "_shares",
         "batch_limit",
         "budget",
         "eager",
         "head",
+        "idle",
         "log",
         "paused",
         "phase_us",
@@ -69,8 +70,8 @@ class Reader:
         """*polls* is where rows of the table POLL go, one number after another; without *budget* nothing is refused."""
         self.shard, self.plan, self.log, self.phase_us, self.polls = shard, plan, log, phase_us, polls
         self.budget = budget
-        self._shares = budget is not None and bool(budget.others) and plan.random_phase
-        """Whether a refused call finds the mapping another phase, as others call too."""
+        self.idle: Callable[[], bool] = lambda: True
+        """Whether nothing of the shard is in flight."""
         self.head = self.read = 0
         self.batch_limit = plan.batch_size if plan.one_batch_per_poll else NO_LIMIT
         self.eager = plan.poll_interval_us == 0 or (plan.read_ahead_bytes == NO_LIMIT and not plan.one_batch_per_poll)
@@ -88,6 +89,11 @@ class Reader:
             if not self.paused:
                 self.read = max(self.read, log.arrived_by(now_us - plan.put_to_get_us))
             return
+        if self.budget is not None and len(self.budget.mappings) > 1:
+            self.budget.make_calls(now_us + 1)
+            if not self._polls_on(idle):
+                self._resume_us = now_us + 1
+            return
         while self._polls_on(idle):
             if self.read >= log.end:
                 return
@@ -96,6 +102,27 @@ class Reader:
                 return
             self._poll(due_us)
         self._resume_us = now_us + 1
+
+    def next_call_us(self) -> int | None:
+        """When the mapping calls next, whether there is anything or not; None while it does not."""
+        if not self.polls_on():
+            return None
+        plan = self.plan
+        due_us = next_poll_us(
+            self._last_us, self._behind, self.phase_us, plan.poll_interval_us, plan.behind_interval_us
+        )
+        if self._resume_us <= due_us:
+            return due_us
+        return poll_at_or_after(self._resume_us, self.phase_us, plan.poll_interval_us)
+
+    def call(self, at_us: int) -> None:
+        """The call at *at_us*, the next."""
+        if self.read < self.log.arrived_by(at_us - self.plan.put_to_get_us):
+            self._poll(at_us)
+        elif self._behind:
+            self._behind = False  # what it was behind of has expired
+        else:
+            self._empty_calls(at_us + 1)
 
     def next_look_us(self, now_us: int) -> int | None:
         """When the mapping can next see a record that it has not read; None if none is stored, or it is disabled."""
@@ -146,6 +173,10 @@ class Reader:
         self.polls += (self.shard, now_us, 1, end - first, size, now_us - log.arrival_us(end - 1))
         return None
 
+    def polls_on(self) -> bool:
+        """Whether the mapping polls, with what it has in its buffer."""
+        return self._polls_on(self.idle())
+
     def _polls_on(self, idle: bool) -> bool:
         """Whether the mapping polls, with what it has in its buffer."""
         plan = self.plan
@@ -193,6 +224,11 @@ class Reader:
         self.polls += (self.shard, at_us, 1, stop - self.read, size, at_us - log.arrival_us(stop - 1))
         self.read = stop
         self._behind = stop < visible
+
+    @property
+    def _shares(self) -> bool:
+        """Whether a refused call finds the mapping another phase, as others call too."""
+        return self.budget is not None and self.budget.is_shared and self.plan.random_phase
 
     def _refused(self, at_us: int) -> None:
         self.polls += (self.shard, at_us, 1, THROTTLED, 0, 0)

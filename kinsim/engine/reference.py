@@ -8,7 +8,8 @@ of a new window, invocation ends, then polls and invocation starts, each by shar
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
@@ -35,6 +36,7 @@ from kinsim.engine.shards import Shards
 from kinsim.engine.shared_reader import SharedReader
 from kinsim.engine.stream_numbers import StreamNumbers
 from kinsim.engine.tables import Final, Outcome, Rows, Sink, Tables
+from kinsim.engine.together import Place, places, run_together
 from kinsim.system.resharding import Operation, read_from
 
 if TYPE_CHECKING:
@@ -59,19 +61,30 @@ class Arrivals(Protocol):
     def callers(self) -> list[MakeCaller | None]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the pipelines that run together."""
+
+    scenario: Scenario
+    sink: Sink
+    arrivals: Arrivals
+
+
 class Pipeline:
     """One run: the environment, the lanes and the tables that fill up until they are handed over."""
 
-    def __init__(self, scenario: Scenario, replication: int, sink: Sink, arrivals: Arrivals) -> None:
+    def __init__(
+        self, scenario: Scenario, replication: int, sink: Sink, arrivals: Arrivals, clock: Clock, place: Place
+    ) -> None:
         self.plan: Plan = plan(scenario)
         self.sink, self.arrivals = sink, arrivals
-        self.clock = Clock(initial_time=0)
+        self.clock, self.place, self.provisioned = clock, place, place.provisioned
+        self.ends, self.starts = ENDS + place.rank, STARTS + place.rank
         dealt = self.plan.lanes > 1 and not self.plan.pooled
         self.tables = Tables(self.plan.lanes if dealt else 1)
         self.disabled = self.disabled_for_ever = False
         self.to_redrive = 0
         """Shards whose discarded records have not been put back yet."""
-        self.provisioned_in_use = 0
         self.scenario, self.replication = scenario, replication
         self.stream = Shards(self.plan.shard_count, self.plan.operations, arrivals)
         self.unread: set[int] = set()
@@ -84,11 +97,10 @@ class Pipeline:
         self.logs = {line: lanes[0].log for shard in self.shards for line, lanes in shard.lines().items()}
         if scenario.run.initial_backlog is not None:
             self._store_backlog(InitialBacklog(scenario, replication))
-        jitter_key = address_key(scenario.run.seed, replication, Purpose.RETRY_JITTER)
+        jitter_key = address_key(scenario.member.stream_seed, replication, Purpose.RETRY_JITTER)
         self.doors = all_doors(self.plan.shard_count, self.plan.limits, arrivals, jitter_key)
-        at_once = self.stream.most * self.plan.lanes * (1 if self.plan.redrive_us == OFF else 2)
-        self.slots = Slots(self.clock, self.plan.shares) if self.plan.shares.may_bind(at_once) else None
-        self.looks_later = False
+        self.slots: Slots | None = None
+        """The function's executions, where they may be too few."""
         poison = [record for fault in self.plan.faults for record in fault.records]
         self.numbers = StreamNumbers(poison) if poison else None
 
@@ -101,7 +113,7 @@ class Pipeline:
             lane.nothing_lost_before_us = 0
 
     def _shard(self, scenario: Scenario, replication: int, shard: int) -> ShardLanes:
-        seed, planned = scenario.run.seed, self.plan
+        seed, planned = scenario.member.reader_seed, self.plan
         phase_us = 0
         if planned.random_phase and planned.poll_interval_us:
             phase_key = address_key(seed, replication, Purpose.POLL_PHASE)
@@ -120,29 +132,48 @@ class Pipeline:
 
         if self.dealer is None:
             reader = Reader(shard, planned, log, phase_us, self.tables.polls, budget)
+            self._register(reader)
             return ShardLanes(log, reader, [lane(number, reader) for number in range(planned.lanes)])
         dealt = DealtReader(shard, planned, log, phase_us, self.tables.polls, budget)
+        self._register(dealt)
         lanes = [lane(number, LaneReader(dealt, LaneLog())) for number in range(planned.lanes)]
         return DealtLanes(log, dealt, lanes, self.dealer)
 
+    def _register(self, reader: Reader) -> None:
+        """Let the mappings that share the stream make their calls in order of time."""
+        if reader.budget is not None and self.place.shares_stream and self.plan.poll_interval_us:
+            reader.budget.mappings.append(reader)
+
     def _budget(self, scenario: Scenario, replication: int, shard: int, log: ShardLog) -> ReadBudget | None:
-        """The shard's read limits, which the mapping shares with other applications."""
-        planned = self.plan
-        if planned.read_limits is None:
+        """The shard's read limits, which the mapping shares with all others who read the stream."""
+        if self.plan.read_limits is None:
             return None
-        if not planned.shared_readers:
-            return ReadBudget(*planned.read_limits)
+        if shard not in self.place.budgets:
+            self.place.budgets[shard] = self._new_budget(scenario, replication, shard, log, self.plan.read_limits)
+        return self.place.budgets[shard]
+
+    def _new_budget(
+        self, scenario: Scenario, replication: int, shard: int, log: ShardLog, limits: tuple[int, int]
+    ) -> ReadBudget:
+        planned = self.plan
+        if not planned.shared_readers and not self.place.shares_stream:
+            return ReadBudget(*limits)
         times = planned.put_to_get_us, planned.retention_us, planned.trim_us
-        address = scenario.run.seed, replication, Purpose.POLL_PHASE
+        address = scenario.member.reader_seed, replication, Purpose.POLL_PHASE
         others = [
             SharedReader(each, shard, address_key(*address, each.name), log, self.tables.polls, times)
             for each in planned.shared_readers
         ]
-        return ReadBudget(*planned.read_limits, others, (address_key(*address), shard))
+        return ReadBudget(*limits, others, (address_key(*address), shard))
 
-    def run(self) -> None:
-        """Run to the end of the scenario's duration, or until everything is settled."""
-        clock, end_us = self.clock, self.plan.duration_us
+    @property
+    def most_at_once(self) -> int:
+        """Most invocations that its mapping may ever have in flight at once."""
+        return self.stream.most * self.plan.lanes * (1 if self.plan.redrive_us == OFF else 2)
+
+    def begin(self) -> None:
+        """Start the processes."""
+        clock = self.clock
         clock.process(self.bring_arrivals())
         if self.plan.outages:
             clock.process(self.disable())
@@ -153,16 +184,8 @@ class Pipeline:
             if lane.redrive is not None:
                 self.to_redrive += 1
                 clock.process(self.put_back(lane, lane.redrive))
-        while (next_us := clock.peek()) < end_us:
-            clock.step()
-        if self.plan.drained:
-            while next_us != simpy.core.Infinity and not self._only_stuck():
-                clock.step()
-                next_us = clock.peek()
-            end_us = self.tables.settled_us or end_us
-        self.finish(int(end_us))
 
-    def _only_stuck(self) -> bool:
+    def only_stuck(self) -> bool:
         """Whether nothing is left but what can never be processed."""
         if self.to_redrive:
             return False
@@ -186,12 +209,12 @@ class Pipeline:
         windows = self.arrivals.windows()
         for start_us, end_us, rows in in_parts(windows) if self.plan.limits.limiter else windows:
             if start_us:
-                yield At(self.clock, start_us, ARRIVALS)
+                yield At(self.clock, start_us, ARRIVALS + self.place.number)
                 self.hand_over(start_us)
             rows = rows if self.dealer is None else self.dealer.apart(rows)
             yield from self.bring(rows, end_us)
         while self.plan.drained:
-            yield At(self.clock, end_us, ARRIVALS)
+            yield At(self.clock, end_us, ARRIVALS + self.place.number)
             self.hand_over(end_us)
             end_us += self.arrivals.window_us
             yield from self.bring(Rows.empty(0), end_us)
@@ -208,7 +231,7 @@ class Pipeline:
             at_us = operation.end_us
             self.store_all(self.stream.split(before(rows, at_us)), at_us)
             rows = after(rows, at_us)
-            yield At(self.clock, at_us, CHANGES)
+            yield At(self.clock, at_us, CHANGES + self.place.number)
             if at_us > self.tables.window_start_us:
                 self.hand_over(at_us)
             self.reshard(operation)
@@ -241,7 +264,7 @@ class Pipeline:
                 self.shards[each].pause(self.clock.now_us)
                 self.unread.add(each)
         from_us = read_from(opened_us, self.clock.now_us, self.plan.discovery_us)
-        yield At(self.clock, from_us, STARTS + shard.shard)
+        yield At(self.clock, from_us, self.starts + shard.shard)
         self.unread.discard(shard.shard)
         if not self.disabled:
             shard.resume(from_us)
@@ -250,14 +273,14 @@ class Pipeline:
     def disable(self) -> Process:
         """Process: disable the mapping and enable it again (aws:E16)."""
         for from_us, to_us in self.plan.outages:
-            yield At(self.clock, from_us, CHANGES)
+            yield At(self.clock, from_us, CHANGES + self.place.number)
             self.disabled = True
             for shard in self.shards:
                 shard.pause(from_us)
             if to_us == NO_LIMIT:
                 self.disabled_for_ever = True
                 return
-            yield At(self.clock, to_us, CHANGES)
+            yield At(self.clock, to_us, CHANGES + self.place.number)
             self.disabled = False
             for shard in self.shards:
                 if shard.shard not in self.unread:
@@ -276,7 +299,7 @@ class Pipeline:
 
         Lanes that share a line form their batches when they may start, so that none overtakes another.
         """
-        clock, planned, reader, rank = self.clock, self.plan, lane.reader, STARTS + lane.number
+        clock, planned, reader, rank = self.clock, self.plan, lane.reader, self.starts + lane.number
         while True:
             now_us = clock.now_us
             if not (reader.eager and reader.read - reader.head >= planned.batch_size):
@@ -329,7 +352,7 @@ class Pipeline:
 
     def work_off(self, lane: Lane, has_slot: bool) -> Process:
         """Invoke until every part of the batch in hand has succeeded or is lost; *has_slot*: for the first run."""
-        clock, planned, rank = self.clock, self.plan, STARTS + lane.number
+        clock, planned, rank = self.clock, self.plan, self.starts + lane.number
         ready_us, failures, forgotten = clock.now_us, 0, False
         while lane.parts:
             if lane.reader.paused:
@@ -352,15 +375,15 @@ class Pipeline:
                     continue
             has_slot = False
             part_end, attempt = lane.parts[-1]
-            provided = self.provisioned_in_use < planned.provisioned
+            provided = self.provisioned.in_use < planned.provisioned
             run = lane.invoker.invoke(clock.now_us, lane.batch, lane.tries, lane.held, part_end, provided)
             start_us = clock.now_us
-            self.provisioned_in_use += provided
+            self.provisioned.in_use += provided
             lane.running = part_end, attempt, ready_us, start_us
             if not lane.tries:
                 lane.begun_us = start_us
-            yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, ENDS + lane.number)
-            self.provisioned_in_use -= provided
+            yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, self.ends + lane.number)
+            self.provisioned.in_use -= provided
             if self.slots is not None:
                 self.slots.release(clock.now_us)
             lane.record(run, clock.now_us)
@@ -382,7 +405,7 @@ class Pipeline:
     def put_back(self, lane: Lane, redrive: Redrive) -> Process:
         """Process: at its time invoke the function with what the mapping has discarded, beside it (aws:E32)."""
         clock, tables, invoker = self.clock, self.tables, redrive.invoker
-        yield At(clock, self.plan.redrive_us, STARTS + lane.number)
+        yield At(clock, self.plan.redrive_us, self.starts + lane.number)
         for number, (first, end) in enumerate(redrive.batches(), start=REDRIVEN):
             ready_us = clock.now_us
             if self.slots is not None:
@@ -390,13 +413,13 @@ class Pipeline:
             start_us = clock.now_us
             first = redrive.still_there(first, end, start_us)
             if first < end:
-                provided = self.provisioned_in_use < self.plan.provisioned
+                provided = self.provisioned.in_use < self.plan.provisioned
                 run = invoker.invoke(start_us, number, 0, first, end, provided)
-                self.provisioned_in_use += provided
+                self.provisioned.in_use += provided
                 tables.redriving[lane.number] = start_us
                 end_us = start_us + self.plan.overhead_us + run.init_us + run.duration_us
-                yield At(clock, end_us, ENDS + lane.number)
-                self.provisioned_in_use -= provided
+                yield At(clock, end_us, self.ends + lane.number)
+                self.provisioned.in_use -= provided
                 del tables.redriving[lane.number]
                 tables.redrives += lane.redriven(run, number, first, end, (ready_us, start_us, end_us))
             if self.slots is not None:
@@ -406,13 +429,13 @@ class Pipeline:
     def gather(self, lane: Lane, look_us: int | None) -> Process:
         """Wait for more records, until *look_us* or until others are stored."""
         lane.filled = self.clock.event()
-        wakes = [lane.filled] if look_us is None else [lane.filled, At(self.clock, look_us, STARTS + lane.number)]
+        wakes = [lane.filled] if look_us is None else [lane.filled, At(self.clock, look_us, self.starts + lane.number)]
         yield simpy.AnyOf(self.clock, wakes)
 
     def acquire(self, lane: Lane, slots: Slots) -> Process:
         """Wait for a free execution: in line, or by trying again after a throttle."""
         clock = self.clock
-        yield At(clock, clock.now_us, STARTS + lane.number)
+        yield At(clock, clock.now_us, self.starts + lane.number)
         throttled = 0
         while not slots.has_room(clock.now_us) or slots.line:
             if self.plan.throttle_waits is None:
@@ -422,21 +445,21 @@ class Pipeline:
             throttled += 1
             self.tables.throttles += (lane.shard, lane.lane, clock.now_us)
             wait_us = lane.wait_us(self.plan.throttle_waits, throttled, 1)
-            yield At(clock, clock.now_us + wait_us, STARTS + lane.number)
+            yield At(clock, clock.now_us + wait_us, self.starts + lane.number)
         slots.take(clock.now_us)
 
     def open_in_time(self, slots: Slots) -> None:
         """See to it that the line is served when time alone makes room."""
         opens_us = slots.opens_us(self.clock.now_us)
-        if opens_us is not None and not self.looks_later:
-            self.looks_later = True
+        if opens_us is not None and not slots.looks_later:
+            slots.looks_later = True
             self.clock.process(self.serve(slots, opens_us))
 
     def serve(self, slots: Slots, at_us: int) -> Process:
         """Process: let the next in line start when there is room."""
-        yield At(self.clock, at_us, CHANGES)
-        self.looks_later = False
-        slots.serve(self.clock.now_us)
+        yield At(self.clock, at_us, CHANGES + self.place.number)
+        slots.looks_later = False
+        slots.account.serve(self.clock.now_us)
         if slots.line:
             self.open_in_time(slots)
 
@@ -495,4 +518,14 @@ class Pipeline:
 
 def run(scenario: Scenario, replication: int, sink: Sink, arrivals: Arrivals) -> None:
     """Simulate one replication of *scenario*; tables go to *sink* window by window."""
-    Pipeline(scenario, replication, sink, arrivals).run()
+    run_all([Part(scenario, sink, arrivals)], replication)
+
+
+def run_all(parts: Sequence[Part], replication: int) -> None:
+    """Simulate one replication of the pipelines of one account, each with a sink and arrivals of its own."""
+    clock = Clock(initial_time=0)
+    pipelines = [
+        Pipeline(part.scenario, replication, part.sink, part.arrivals, clock, place)
+        for part, place in zip(parts, places([part.scenario for part in parts]), strict=True)
+    ]
+    run_together(clock, parts[0].scenario.account, pipelines)

@@ -20,6 +20,7 @@ class ShardLanes:
         self.shard, self.log, self.reader, self.lanes = reader.shard, log, reader, lanes
         for lane in lanes:
             lane.siblings = lanes
+        reader.idle = lambda: lanes[0].shard_idle
 
     @property
     def finished(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -278,6 +279,19 @@ class Run(Settings):
         return hash((self.duration_s, self.until, self.warm_up_s, self.replications, self.seed))
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A pipeline among others of its account: pipelines that name the same stream or function share it."""
+
+    pipeline: str
+    stream: str
+    function: str
+    stream_seed: int
+    """Seed of what happens up to the stream: the same for all who read it."""
+    reader_seed: int
+    """Seed of what happens behind the stream."""
+
+
 class Scenario(Settings):
     """One question: a workload, the system it meets, what must hold, and how to simulate it.
 
@@ -339,6 +353,7 @@ class Scenario(Settings):
     )
     run: Run = Field(description="How long and how often to simulate.", examples=[{"duration": "1h", "seed": 1}])
 
+    _member: Member | None = PrivateAttr(default=None)
     _layers: Layers = PrivateAttr()
     _document: Node = PrivateAttr()
     _profile_data: Profile = PrivateAttr()
@@ -364,6 +379,11 @@ class Scenario(Settings):
 
     def model_post_init(self, _context: Any) -> None:
         self.run._scenario = self
+
+    @property
+    def member(self) -> Member:
+        """What it shares with the account's other pipelines; alone, it shares nothing."""
+        return self._member or Member("", "", "", self.run.seed, self.run.seed)
 
     # -- where it came from
 

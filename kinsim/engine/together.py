@@ -1,0 +1,90 @@
+"""Pipelines of one account on one clock: what they share, and the run of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import simpy
+
+from kinsim.engine.clock import Clock
+from kinsim.engine.concurrency import Executions, Shares
+
+if TYPE_CHECKING:
+    from kinsim.engine.read_budget import ReadBudget
+    from kinsim.engine.reference import Pipeline
+    from kinsim.scenario import Scenario
+    from kinsim.system.account import Account
+
+RANKS_OF_A_PIPELINE = 32
+"""Bits of a rank that are left to the lanes of one pipeline."""
+
+
+@dataclass(slots=True)
+class Provisioned:
+    """Environments of a function's provisioned concurrency that are in use."""
+
+    in_use: int = 0
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a pipeline stands among those of the account, and what it shares with them."""
+
+    number: int = 0
+    budgets: dict[int, ReadBudget] = field(default_factory=dict)
+    """Read limits of its stream's shards, by shard."""
+    shares_stream: bool = False
+    """Whether other mappings read its stream."""
+    provisioned: Provisioned = field(default_factory=Provisioned)
+
+    @property
+    def rank(self) -> int:
+        """What is added to the rank of a lane, so that pipelines come one after another at one instant."""
+        return self.number << RANKS_OF_A_PIPELINE
+
+
+def places(scenarios: Sequence[Scenario]) -> list[Place]:
+    """The place of each scenario; those that name the same stream or function share what belongs to it."""
+    streams = [each.member.stream for each in scenarios]
+    budgets: dict[str, dict[int, ReadBudget]] = {name: {} for name in streams}
+    functions = {each.member.function: Provisioned() for each in scenarios}
+    return [
+        Place(
+            number, budgets[each.member.stream], streams.count(each.member.stream) > 1, functions[each.member.function]
+        )
+        for number, each in enumerate(scenarios)
+    ]
+
+
+def give_executions(clock: Clock, account: Account, pipelines: Sequence[Pipeline]) -> None:
+    """Let the functions share the account's concurrency, where it could ever hold one of them up."""
+    functions: dict[str, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        functions.setdefault(pipeline.scenario.member.function, []).append(pipeline)
+    reserved = [each[0].plan.reserved for each in functions.values()]
+    executions = Executions(clock, Shares.of(account, sum(each or 0 for each in reserved)))
+    slots = [executions.slots(each) for each in reserved]
+    if executions.may_bind([sum(each.most_at_once for each in group) for group in functions.values()]):
+        for group, shared in zip(functions.values(), slots, strict=True):
+            for pipeline in group:
+                pipeline.slots = shared
+
+
+def run_together(clock: Clock, account: Account, pipelines: Sequence[Pipeline]) -> None:
+    """Run *pipelines* to the end of the scenario's duration, or until everything of all of them is settled."""
+    give_executions(clock, account, pipelines)
+    planned = pipelines[0].plan
+    for pipeline in pipelines:
+        pipeline.begin()
+    end_us: float = planned.duration_us
+    while (next_us := clock.peek()) < end_us:
+        clock.step()
+    if planned.drained:
+        while next_us != simpy.core.Infinity and not all(each.only_stuck() for each in pipelines):
+            clock.step()
+            next_us = clock.peek()
+    for pipeline in pipelines:
+        settled_us = pipeline.tables.settled_us if planned.drained else 0
+        pipeline.finish(int(settled_us or end_us))
