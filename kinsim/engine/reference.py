@@ -32,7 +32,7 @@ from kinsim.engine.redriving import REDRIVEN, Redrive
 from kinsim.engine.rerouting import rerouted
 from kinsim.engine.shard_lanes import DealtLanes, DealtReader, LaneReader, ShardLanes
 from kinsim.engine.shard_log import ShardLog
-from kinsim.engine.shards import Shards
+from kinsim.engine.shards import Controller, Shards
 from kinsim.engine.shared_reader import SharedReader
 from kinsim.engine.stream_numbers import StreamNumbers
 from kinsim.engine.tables import Final, Outcome, Rows, Sink, Tables
@@ -68,13 +68,21 @@ class Part:
     scenario: Scenario
     sink: Sink
     arrivals: Arrivals
+    controller: Controller | None = None
 
 
 class Pipeline:
     """One run: the environment, the lanes and the tables that fill up until they are handed over."""
 
     def __init__(
-        self, scenario: Scenario, replication: int, sink: Sink, arrivals: Arrivals, clock: Clock, place: Place
+        self,
+        scenario: Scenario,
+        replication: int,
+        sink: Sink,
+        arrivals: Arrivals,
+        clock: Clock,
+        place: Place,
+        controller: Controller | None = None,
     ) -> None:
         self.plan: Plan = plan(scenario)
         self.sink, self.arrivals = sink, arrivals
@@ -86,7 +94,7 @@ class Pipeline:
         self.to_redrive = 0
         """Shards whose discarded records have not been put back yet."""
         self.scenario, self.replication = scenario, replication
-        self.stream = Shards(self.plan.shard_count, self.plan.operations, arrivals)
+        self.stream = Shards(self.plan.shard_count, self.plan.operations, arrivals, controller, self.plan.duration_us)
         self.unread: set[int] = set()
         """Shards that are not read yet, or no more."""
         self.readers: dict[int, simpy.Process] = {}
@@ -227,11 +235,14 @@ class Pipeline:
 
     def bring(self, rows: Rows, end_us: int) -> Process:
         """Offer the records that come before *end_us*, each to the shard that is open when it comes."""
-        while (operation := self.stream.next_until(end_us)) is not None:
-            at_us = operation.end_us
+        while (at_us := self.stream.next_us(end_us)) is not None:
             self.store_all(self.stream.split(before(rows, at_us)), at_us)
             rows = after(rows, at_us)
             yield At(self.clock, at_us, CHANGES + self.place.number)
+            operation = self.stream.ends_at(at_us)
+            if operation is None:
+                self.stream.ask(at_us)
+                continue
             if at_us > self.tables.window_start_us:
                 self.hand_over(at_us)
             self.reshard(operation)
@@ -471,6 +482,8 @@ class Pipeline:
             for shard, (accepted, account) in zip(doors.shards, answers, strict=True):
                 into = self.shards[shard]
                 self.tables.writes += account
+                if self.stream.controller is not None:
+                    self.stream.controller.take_note(account)
                 if len(accepted):
                     stored.append((shard, into.log.end, accepted))
                     into.store(accepted, len(self.shards))
@@ -516,16 +529,21 @@ class Pipeline:
         self.sink.finish(final)
 
 
-def run(scenario: Scenario, replication: int, sink: Sink, arrivals: Arrivals) -> None:
-    """Simulate one replication of *scenario*; tables go to *sink* window by window."""
-    run_all([Part(scenario, sink, arrivals)], replication)
+def run(
+    scenario: Scenario, replication: int, sink: Sink, arrivals: Arrivals, controller: Controller | None = None
+) -> None:
+    """Simulate one replication of *scenario*; tables go to *sink* window by window.
+
+    A *controller* decides meanwhile which shards are split and merged.
+    """
+    run_all([Part(scenario, sink, arrivals, controller)], replication)
 
 
 def run_all(parts: Sequence[Part], replication: int) -> None:
     """Simulate one replication of the pipelines of one account, each with a sink and arrivals of its own."""
     clock = Clock(initial_time=0)
     pipelines = [
-        Pipeline(part.scenario, replication, part.sink, part.arrivals, clock, place)
+        Pipeline(part.scenario, replication, part.sink, part.arrivals, clock, place, part.controller)
         for part, place in zip(parts, places([part.scenario for part in parts]), strict=True)
     ]
     run_together(clock, parts[0].scenario.account, pipelines)

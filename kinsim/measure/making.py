@@ -190,7 +190,7 @@ class _Making:
     def open_shards(self) -> float:
         """Shards that were open, on average over the run's duration: what is paid for by the hour."""
         shards, duration_us = self.final.shards, self.recorder.duration_us
-        if not self.recorder.scenario.stream.reshard:
+        if not self.recorder.scenario.stream.changes_shards:
             return len(shards)
         open_us = [(duration_us if each.closed_us is None else each.closed_us) - each.opened_us for each in shards]
         return sum(open_us) / duration_us

@@ -75,7 +75,7 @@ class Recorder:
         """
         self.scenario, self.replication, self.details = scenario, replication, details
         run, stream, mapping = scenario.run, scenario.stream, scenario.event_source_mapping
-        self.shards = max(2, stream.shard_count) if stream.reshard else stream.shard_count
+        self.shards = max(2, stream.shard_count) if stream.changes_shards else stream.shard_count
         self.lanes = mapping.parallelization_factor
         self.lines = 1 if mapping.parallelization == "pooled" else self.lanes
         """Lines of each shard: records that are worked off in an order of their own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import insort
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any, Literal
@@ -302,6 +303,13 @@ class OpenShards:
         self.done: list[tuple[tuple[int, ...], tuple[Child, ...]]] = []
         """Numbers of the shards that were closed and the shards that were opened, by each operation."""
 
+    def copy(self) -> OpenShards:
+        """The same shards, to try something on."""
+        other = copy(self)
+        other.ranges, other.done = dict(self.ranges), list(self.done)
+        other._starts, other._numbers = list(self._starts), dict(self._numbers)
+        return other
+
     def split(self, number: int, new_start: int) -> None:
         """Split an open shard in two; the upper child begins at *new_start*."""
         start, end = self.ranges[number]
@@ -323,6 +331,15 @@ class OpenShards:
             self.split(self._holding(place), place)
         for start in merges:
             self.merge(self._holding(start - 1), self._holding(start))
+
+    def operations(self, start_us: int, operation_us: int) -> list[Operation]:
+        """What was done since this was last asked, as operations one after another from *start_us* on (aws:S3)."""
+        found = []
+        for closes, opens in self.done:
+            found.append(Operation(start_us, start_us + operation_us, closes, opens))
+            start_us += operation_us
+        self.done.clear()
+        return found
 
     def _holding(self, hash_key: int) -> int:
         return self._numbers[self._starts[range_of(hash_key, self._starts)]]
@@ -387,12 +404,68 @@ def planned(shard_count: int, schedule: Sequence[Any], limits: ReshardLimits) ->
                 calls.append((entry, at_us))
         except SettingError as error:
             raise SettingError(error.message, help=error.help, at=(entry, *error.at)) from None
-        for closes, opens in shards.done:
-            operations.append(Operation(at_us, at_us + limits.operation_us, closes, opens))
-            at_us += limits.operation_us
-        shards.done.clear()
+        operations += shards.operations(at_us, limits.operation_us)
         before = entry
     return operations
+
+
+class ControlPlane:
+    """What a stream answers to the calls of UpdateShardCount that it gets during a run, each later than the one before.
+
+    >>> plane = ControlPlane(2, ReshardLimits(30_000_000, calls_per_day=1))
+    >>> [each.end_us // 1_000_000 for each in plane.update_shard_count(60_000_000, 4)]
+    [90, 120]
+    >>> plane.update_shard_count(100_000_000, 2)
+    Traceback (most recent call last):
+    kinsim.system.resharding.Refused: the stream is UPDATING until 2m (aws:S3)
+    >>> plane.update_shard_count(120_000_000, 2)
+    Traceback (most recent call last):
+    kinsim.system.resharding.Refused: call number 2 of UpdateShardCount within 24 hours; AWS accepts 1 (aws:S9)
+    """
+
+    def __init__(self, shard_count: int, limits: ReshardLimits) -> None:
+        self.shards, self.limits = OpenShards(shard_count), limits
+        """The shards once all that was accepted has been done."""
+        self.updating_until_us = 0
+        self.calls_us: list[int] = []
+        """When the calls of the last 24 hours were accepted."""
+
+    def update_shard_count(self, at_us: int, target: int) -> list[Operation]:
+        """The operations of a call at *at_us*; a call that is refused raises Refused and changes nothing.
+
+        ASSUMPTION: only calls that are accepted count towards those of a day.
+        """
+        if at_us < self.updating_until_us:
+            until = format_duration(self.updating_until_us / 1e6)
+            raise Refused(f"the stream is UPDATING until {until} (aws:S3)", "ResourceInUseException")
+        self.calls_us = [each for each in self.calls_us if at_us - each < DAY_US]
+        most = self.limits.calls_per_day
+        if most is not None and len(self.calls_us) >= most:
+            call = len(self.calls_us) + 1
+            raise Refused(f"call number {call} of UpdateShardCount within 24 hours; AWS accepts {most} (aws:S9)")
+        shards = self.shards.copy()
+        try:
+            _update(target, shards, self.limits)
+            _check_quota(shards, self.limits)
+        except SettingError as error:
+            raise Refused(error.message) from None
+        self.shards = shards
+        self.calls_us.append(at_us)
+        return self.begin(at_us)
+
+    def begin(self, at_us: int) -> list[Operation]:
+        """What was done to `shards`, as operations that begin at *at_us*."""
+        operations = self.shards.operations(at_us, self.limits.operation_us)
+        self.updating_until_us = operations[-1].end_us if operations else at_us
+        return operations
+
+
+class Refused(SettingError):
+    """A call that AWS would refuse, and by which exception."""
+
+    def __init__(self, message: str, exception: str = "LimitExceededException") -> None:
+        super().__init__(message)
+        self.exception = exception
 
 
 def _apply(each: Any, shards: OpenShards, limits: ReshardLimits) -> None:
@@ -402,6 +475,10 @@ def _apply(each: Any, shards: OpenShards, limits: ReshardLimits) -> None:
         _split(each, shards)
     else:
         _merge(each, shards)
+    _check_quota(shards, limits)
+
+
+def _check_quota(shards: OpenShards, limits: ReshardLimits) -> None:
     if limits.most_shards is not None and shards.most > limits.most_shards:
         raise SettingError(
             f"{shards.most} shards would be open at once, above the quota of {limits.most_shards}",

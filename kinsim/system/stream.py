@@ -107,6 +107,11 @@ class Stream(Settings):
         return self
 
     @property
+    def changes_shards(self) -> bool:
+        """Whether shards may be opened and closed during the run."""
+        return bool(self.reshard)
+
+    @property
     def limiter(self) -> int:
         """Which write limiter is on: naming a limit turns the token bucket on where the profile has none."""
         if self.write_limiter is None:
