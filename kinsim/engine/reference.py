@@ -97,8 +97,8 @@ class Pipeline:
         self.stream = Shards(self.plan.shard_count, self.plan.operations, arrivals, controller, self.plan.duration_us)
         self.unread: set[int] = set()
         """Shards that are not read yet, or no more."""
-        self.readers: dict[int, simpy.Process] = {}
-        """The process that reads each shard, where shards come and go."""
+        self.readers: dict[int, list[simpy.Process]] = {}
+        """The processes that read each shard; they end when its records are settled."""
         self.dealer = Dealer(self.stream.splitter.sources, self.plan.lanes) if dealt else None
         self.shards = [self._shard(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.lanes = [lane for shard in self.shards for lane in shard.lanes]
@@ -116,7 +116,7 @@ class Pipeline:
         for shard in self.shards:
             of_stream = self.stream.all[shard.shard]
             rows = backlog.rows(shard.shard, (of_stream.starting_hash_key, of_stream.ending_hash_key))
-            shard.store(rows if self.dealer is None else singles(rows), len(self.shards))
+            shard.store(rows if self.dealer is None else singles(rows), len(self.stream.open))
         for lane in self.lanes:
             lane.nothing_lost_before_us = 0
 
@@ -187,11 +187,16 @@ class Pipeline:
             clock.process(self.disable())
         if not (self.plan.outages and self.plan.outages[0][0] == 0):
             self.begin_to_read(0)
-        for lane in self.lanes:
-            self.readers[lane.shard] = clock.process(self.consume(lane))
+        for shard in self.shards:
+            self.readers[shard.shard] = [clock.process(self.consume(lane)) for lane in shard.lanes]
+            self.begin_to_redrive(shard)
+
+    def begin_to_redrive(self, shard: ShardLanes) -> None:
+        """Start the processes that put back what the mapping discards of a shard."""
+        for lane in shard.lanes:
             if lane.redrive is not None:
                 self.to_redrive += 1
-                clock.process(self.put_back(lane, lane.redrive))
+                self.clock.process(self.put_back(lane, lane.redrive))
 
     def only_stuck(self) -> bool:
         """Whether nothing is left but what can never be processed."""
@@ -257,19 +262,19 @@ class Pipeline:
         self.doors = resharded(doors, operation.closes, opens, lambda each: rerouted(each, operation, sources))
         for number in opens:
             shard = self._shard(self.scenario, self.replication, number)
-            shard.pause(operation.end_us)
+            shard.wait_for_parents()
             self.unread.add(number)
             self.shards.append(shard)
             self.lanes += shard.lanes
             self.logs |= {line: lanes[0].log for line, lanes in shard.lines().items()}
-            self.readers[number] = self.clock.process(self.follow(shard, operation.end_us))
+            self.readers[number] = [self.clock.process(self.follow(shard, operation.end_us))]
         for number in operation.closes:
             self.shards[number].close()
 
     def follow(self, shard: ShardLanes, opened_us: int) -> Process:
         """Process: read a shard once its parents are settled (aws:E37, S5) and it is found (aws:E38)."""
         parents = self.stream.parents(shard.shard)
-        yield simpy.AllOf(self.clock, [self.readers[each] for each in parents])
+        yield simpy.AllOf(self.clock, [process for each in parents for process in self.readers[each]])
         for each in parents:
             if each not in self.unread:
                 self.shards[each].pause(self.clock.now_us)
@@ -279,7 +284,7 @@ class Pipeline:
         self.unread.discard(shard.shard)
         if not self.disabled:
             shard.resume(from_us)
-        yield from self.consume(shard.lanes[0])
+        yield simpy.AllOf(self.clock, [self.clock.process(self.consume(lane)) for lane in shard.lanes])
 
     def disable(self) -> Process:
         """Process: disable the mapping and enable it again (aws:E16)."""
@@ -486,7 +491,7 @@ class Pipeline:
                     self.stream.controller.take_note(account)
                 if len(accepted):
                     stored.append((shard, into.log.end, accepted))
-                    into.store(accepted, len(self.shards))
+                    into.store(accepted, len(self.stream.open))
         if self.numbers is not None:
             self.mark_poison(self.numbers.find(stored))
 

@@ -32,7 +32,7 @@ class ShardLanes:
         return {self.shard: self.lanes}
 
     def store(self, rows: Rows, shards: int) -> None:
-        """Store *rows* while *shards* are open, and let the lanes look."""
+        """Store *rows* while so many *shards* are open, and let the lanes look."""
         self.log.append(rows)
         self.wake()
 
@@ -55,6 +55,10 @@ class ShardLanes:
     def pause(self, now_us: int) -> None:
         """The mapping is disabled from *now_us* on."""
         self.reader.pause(now_us, self.lanes[0].shard_idle)
+
+    def wait_for_parents(self) -> None:
+        """The mapping does not read yet."""
+        self.reader.paused = True
 
     def resume(self, now_us: int) -> None:
         """The mapping reads again."""

@@ -154,8 +154,6 @@ def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
     """What is not simulated while shards come and go."""
     mapping = scenario.event_source_mapping
     found: list[tuple[Steps, str]] = []
-    if mapping.parallelization_factor > 1:
-        found.append((("event_source_mapping", "parallelization_factor"), "a parallelization factor"))
     if scenario.stream.consumers:
         found.append((("stream", "consumers"), "other readers"))
     if mapping.tumbling_window_s:

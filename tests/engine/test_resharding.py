@@ -118,6 +118,17 @@ def test_cost_is_that_of_the_shards_that_were_open_on_average():
     assert result.summary()["cost"]["parts"]["shard_hours"]["value"] == pytest.approx(1.5 * 730 * 0.015)
 
 
+def test_a_shard_is_not_polled_before_it_is_there_and_read():
+    """A call a second for the parent until it is settled at 101 s, two from 160 s on, when children are found."""
+    text = IDEAL.replace("profile: ideal", "profile: aws-2026").replace("duration: 150ms", "duration: 1ms")
+    table = run(text, "run.until=end", "run.duration=180s").timeseries
+    calls = table[(table.MetricName == "GetRecords.Success") & (table.Statistic == "SampleCount")]
+    calls = calls[~calls.Dimensions.str.contains("ShardId")].Value.tolist()
+    assert calls[0] == 60
+    assert calls[1] == pytest.approx(41, abs=1)
+    assert calls[2] == pytest.approx(40, abs=2)
+
+
 def test_a_closed_shard_is_no_longer_polled_once_it_is_settled():
     text = IDEAL.replace("profile: ideal", "profile: aws-2026").replace("duration: 150ms", "duration: 1ms")
     before, after = (run(text, "run.until=end", f"run.duration={length}s") for length in (110, 200))

@@ -267,6 +267,15 @@ DOCUMENTS = st.fixed_dictionaries(
                 "retention_period": st.sampled_from(["25s", "70s"]),
                 "write_limiter": st.sampled_from(["token_bucket", "fixed_second"]),
                 "write_limit_records": st.integers(2, 30),
+                "reshard": st.one_of(
+                    st.just([{"at": "11s", "split": "shardId-000000000000"}]),
+                    st.builds(
+                        lambda first, second: [
+                            {"at": "9s", "update_shard_count": first}, {"at": "40s", "update_shard_count": second}
+                        ],
+                        st.integers(1, 4), st.integers(1, 4),
+                    ),
+                ),
             },
         ),
         "event_source_mapping": st.fixed_dictionaries(
@@ -322,6 +331,14 @@ def complete(document):
     hopeless = "timeout" in document["function"] and document["function"]["duration"]["fixed"] == "9s"
     if hopeless and "retention_period" not in document["stream"]:
         document["function"].pop("timeout")
+    stream, shards = document["stream"], document["stream"]["shard_count"]
+    if "reshard" in stream:
+        changes = []
+        for each in stream["reshard"]:
+            if each.get("update_shard_count") != shards:
+                changes.append(each)
+                shards = each.get("update_shard_count", shards + 1)
+        document["stream"] = {**stream, "reshard": changes, "reshard_operation_time": "1s"}
     return {"kinsim": 1, "name": "random", "profile": "ideal", **document}
 
 
@@ -351,12 +368,32 @@ def compare_level(found, expected, percentiles=True, within=1e-12):
             assert found[f"p{p:g}"] == time_percentile(expected["times"], p), p
 
 
+def check_parents_first(tee):
+    """No record of a shard is touched before all those of its parents are settled (aws:E37)."""
+    begins, ends = defaultdict(lambda: 1 << 60), defaultdict(int)
+    for row in [*tee.rows, *({**row, "end_us": 1 << 61} for row in under_way(tee))]:
+        begins[row["shard"]] = min(begins[row["shard"]], row["start_us"])
+        ends[row["shard"]] = max(ends[row["shard"]], row["end_us"])
+    for line, waiting in tee.final.waiting.items():
+        if waiting:
+            ends[line // tee.final.lines] = 1 << 61
+    for shard in tee.final.shards:
+        for parent in (shard.parent, shard.adjacent_parent):
+            if parent is not None and begins[shard.number] < 1 << 60:
+                assert begins[shard.number] >= max(ends[parent], shard.opened_us)
+
+
+def under_way(tee):
+    return [dict(zip(row.dtype.names, row.tolist(), strict=True)) for row in tee.final.under_way]
+
+
 @settings(FEW, max_examples=60)
 @given(DOCUMENTS, st.sampled_from([1, 20, 60_000]))
 def test_every_statistic_agrees_with_the_slow_account(document, at_once):
     document = complete(document)
     result, tee = run(document, at_once)
     warm_us = round({"0s": 0, "60s": 60, "33.5s": 33.5}[document["run"]["warm_up"]] * 1e6)
+    check_parents_first(tee)
     account, found = Account(tee, warm_us), result.metrics
     if account.end_us <= warm_us:
         return
@@ -379,7 +416,7 @@ def test_every_statistic_agrees_with_the_slow_account(document, at_once):
     average, top, _ = account.ages()
     assert found["true_age_s"]["time_average"] == approx(average / 1e6, rel=1e-9, abs=1e-12)
     assert found["true_age_s"]["max"] == approx(top / 1e6, rel=1e-12)
-    for shard in range(document["stream"]["shard_count"]):
+    for shard in range(len(tee.final.shards)):
         of_shard = result.per_shard[f"shardId-{shard:012d}"]
         compare_samples(of_shard["queue_wait_s"], list(account.waits(shard).values()))
         compare_level(of_shard["backlog_records"], account.level(account.steps(shard)), percentiles=False)
@@ -459,7 +496,7 @@ def test_write_utilization_agrees_with_the_slow_account(document):
     seconds = -(-max(tee.final.end_us, latest_us + 1) // 1_000_000)
     keys = int(sum(w.key_bytes.sum() for w in tee.writes)) / max(int(sum(w.accepted.sum() for w in tee.writes)), 1)
     limit_records, limit_bytes = document["stream"]["write_limit_records"], 1_048_576
-    shards = document["stream"]["shard_count"]
+    shards = len(tee.final.shards)
     use = np.zeros((shards, max(seconds, 1)))
     size = np.zeros_like(use)
     for line, records in tee.records.items():
