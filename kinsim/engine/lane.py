@@ -110,6 +110,13 @@ class Lane:
         return self.plan.failure_blocks_shard and any(lane.parts and lane.tries for lane in self.siblings)
 
     @property
+    def held_up(self) -> bool:
+        """Whether it waits for a lane of its shard that never gets on, so that nothing is read or it is blocked."""
+        if self.finished or not self.idle or not any(lane.stuck for lane in self.siblings):
+            return False
+        return self.blocked or (self.reader.read == self.reader.head and not self.reader.polls_on())
+
+    @property
     def unsettled(self) -> int:
         """First record that is neither processed nor lost, or is to be put back."""
         first = self.reader.head if self.idle else self.held

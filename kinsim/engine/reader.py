@@ -38,6 +38,8 @@ class LineReader(Protocol):
 
     def read_again(self, now_us: int, first: int, end: int) -> int | None: ...
 
+    def polls_on(self) -> bool: ...
+
 
 class Reader:
     """The mapping's place in one shard: records before *head* are taken, those before *read* are in its buffer.

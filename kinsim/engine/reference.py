@@ -167,9 +167,10 @@ class Pipeline:
         if not planned.shared_readers and not self.place.shares_stream:
             return ReadBudget(*limits)
         times = planned.put_to_get_us, planned.retention_us, planned.trim_us
+        opened_us = self.stream.all[shard].opened_us
         address = scenario.member.reader_seed, replication, Purpose.POLL_PHASE
         others = [
-            SharedReader(each, shard, address_key(*address, each.name), log, self.tables.polls, times)
+            SharedReader(each, shard, address_key(*address, each.name), log, self.tables.polls, times, opened_us)
             for each in planned.shared_readers
         ]
         return ReadBudget(*limits, others, (address_key(*address), shard))
@@ -207,7 +208,7 @@ class Pipeline:
 
     def _never_done(self, lane: Lane) -> bool:
         waits_for_ever = self.disabled_for_ever and lane.running is None and not lane.finished
-        return lane.stuck or waits_for_ever or self._waits_for_parents(lane)
+        return lane.stuck or lane.held_up or waits_for_ever or self._waits_for_parents(lane)
 
     def _waits_for_parents(self, lane: Lane) -> bool:
         """Whether a shard before this one is never done."""
@@ -269,7 +270,7 @@ class Pipeline:
             self.logs |= {line: lanes[0].log for line, lanes in shard.lines().items()}
             self.readers[number] = [self.clock.process(self.follow(shard, operation.end_us))]
         for number in operation.closes:
-            self.shards[number].close()
+            self.shards[number].end(operation.end_us)
 
     def follow(self, shard: ShardLanes, opened_us: int) -> Process:
         """Process: read a shard once its parents are settled (aws:E37, S5) and it is found (aws:E38)."""

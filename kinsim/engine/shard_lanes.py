@@ -47,6 +47,12 @@ class ShardLanes:
             lane.closed = True
         self.wake()
 
+    def end(self, now_us: int) -> None:
+        """The shard is split or merged: nothing more comes, and its readers come to an end."""
+        for other in () if self.reader.budget is None else self.reader.budget.others:
+            other.close(now_us)
+        self.close()
+
     @property
     def closed(self) -> bool:
         """Whether nothing more comes."""
@@ -224,6 +230,10 @@ class LaneReader:
             put_to_get_us = self.of_shard.plan.put_to_get_us
             return self.log.arrival_us(end - 1) + put_to_get_us if end <= self.log.end else None
         return self.of_shard.next_look_us(now_us) if self.of_shard.polls_on() else None
+
+    def polls_on(self) -> bool:
+        """Whether the mapping polls, with what it has in its buffer."""
+        return self.of_shard.polls_on()
 
     def read_again(self, now_us: int, first: int, end: int) -> int | None:
         """Read a batch that failed once more; if the call is refused, when the next may be made."""

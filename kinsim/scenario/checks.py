@@ -154,8 +154,6 @@ def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
     """What is not simulated while shards come and go."""
     mapping = scenario.event_source_mapping
     found: list[tuple[Steps, str]] = []
-    if scenario.stream.consumers:
-        found.append((("stream", "consumers"), "other readers"))
     if mapping.tumbling_window_s:
         found.append((("event_source_mapping", "tumbling_window"), "a tumbling window"))
     if mapping.redrive_at_s is not None:

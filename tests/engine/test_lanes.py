@@ -166,3 +166,28 @@ def test_a_lane_forgets_what_is_settled_and_still_knows_its_numbers():
     log.forget(2)
     assert log.on_shard(np.array([2, 3])).tolist() == [20, 25] == [log.number_on_shard(n) for n in (2, 3)]
     assert [log.before(number) for number in (20, 21, 25, 26)] == [2, 3, 3, 4]
+
+
+@pytest.mark.parametrize("parallelization", ["hashed", "pooled"])
+def test_a_drained_run_ends_where_a_lane_that_never_gets_on_blocks_the_others(run, parallelization):
+    """Record 1 fails for ever; the other lanes may not go on, so that nothing will ever change."""
+    result = run({
+        "function.faults": [{"kind": "error", "records": [1]}], "event_source_mapping.retry_backoff": {"base": "1s"},
+        "event_source_mapping.lane_failure_blocks_shard": True,
+        "event_source_mapping.parallelization": parallelization,
+    })  # fmt: skip
+    assert result.replications[0].stuck_shards == ("shardId-000000000000",)
+    assert result["in_flight_records"]["sum"] == 2
+    assert result["waiting_records"]["sum"] + result["processed_records"]["sum"] == 10
+
+
+def test_a_drained_run_ends_where_nothing_more_is_read_behind_a_lane_that_never_gets_on(run):
+    """Without read-ahead a pool reads nothing while a batch is in hand: what was read with it is all that is done."""
+    result = run({
+        "workload.arrivals": {"model": "constant", "rate": "1/s"}, "run.duration": "20s",
+        "function.faults": [{"kind": "error", "records": [1]}], "event_source_mapping.retry_backoff": {"base": "1s"},
+        "event_source_mapping.parallelization": "pooled", "event_source_mapping.poll_interval": "1s",
+        "event_source_mapping.read_ahead": "0 B",
+    })  # fmt: skip
+    assert result["in_flight_records"]["sum"] == 1
+    assert result["waiting_records"]["sum"] == 19
