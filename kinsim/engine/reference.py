@@ -269,6 +269,8 @@ class Pipeline:
             self.lanes += shard.lanes
             self.logs |= {line: lanes[0].log for line, lanes in shard.lines().items()}
             self.readers[number] = [self.clock.process(self.follow(shard, operation.end_us))]
+            if operation.end_us < self.plan.redrive_us:
+                self.begin_to_redrive(shard)
         for number in operation.closes:
             self.shards[number].end(operation.end_us)
 

@@ -156,8 +156,6 @@ def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
     found: list[tuple[Steps, str]] = []
     if mapping.tumbling_window_s:
         found.append((("event_source_mapping", "tumbling_window"), "a tumbling window"))
-    if mapping.redrive_at_s is not None:
-        found.append((("event_source_mapping", "on_failure_destination"), "a redrive"))
     for name, source in scenario.workload.sources.items():
         own = source.producer is not None
         if acts_on_answers(source.producer or scenario.producer):

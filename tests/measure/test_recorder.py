@@ -30,7 +30,7 @@ class Tee:
     def __init__(self, sink):
         self.sink = sink
         self.records = defaultdict(dict)  # line -> number -> (arrival, events, lag, bytes)
-        self.rows, self.losses, self.writes, self.polls = [], [], [], []
+        self.rows, self.redrives, self.losses, self.writes, self.polls = [], [], [], [], []
 
     def window(self, window):
         for line, log in window.logs.items():
@@ -48,6 +48,7 @@ class Tee:
                         size * (i + 1) // count - size * i // count,
                     )
         self.rows += [dict(zip(row.dtype.names, row.tolist(), strict=True)) for row in window.invocations]
+        self.redrives += [dict(zip(row.dtype.names, row.tolist(), strict=True)) for row in window.redrives]
         self.losses += [dict(zip(row.dtype.names, row.tolist(), strict=True)) for row in window.losses]
         self.polls += [dict(zip(row.dtype.names, row.tolist(), strict=True)) for row in window.polls]
         self.writes += window.writes
@@ -89,7 +90,12 @@ class Account:
         for loss in tee.losses:
             for number in range(loss["first"], loss["first"] + loss["records"]):
                 self.lost[self.line(loss), number] = loss["time_us"]
-        self.in_flight_runs = []
+        self.left = {**self.done, **self.lost}
+        self.order = {record: 2 if record in self.lost else 0 for record in self.left}
+        for row in tee.redrives:
+            for number in range(row["first"], row["first"] + row["done"]):
+                self.done[self.line(row), number] = row["end_us"]
+        self.in_flight_runs = [(start, 1 << 60) for start in tee.final.redriving_us]
         self._in_flight()
         self.gone = dict(self.lost)
         for line, records in tee.records.items():
@@ -141,9 +147,7 @@ class Account:
     def leaves(self, record, in_system=False):
         """When a record stops waiting (or its stay ends) and in which order at that instant; None: not yet."""
         if in_system:
-            if record in self.done:
-                return self.done[record], 0
-            return (self.lost[record], 2) if record in self.lost else None
+            return (self.left[record], self.order[record]) if record in self.left else None
         if record in self.taken:
             return self.taken[record], 3
         return (self.gone[record], 2) if record in self.gone else None
@@ -219,7 +223,7 @@ class Account:
         return area / (self.end_us - self.warm_us), top, dict(minutes)
 
     def concurrency(self):
-        runs = [(row["start_us"], row["end_us"]) for row in self.tee.rows] + self.in_flight_runs
+        runs = [(row["start_us"], row["end_us"]) for row in [*self.tee.rows, *self.tee.redrives]] + self.in_flight_runs
         return sorted((t, order, change) for s, e in runs for t, order, change in ((s, 1, 1), (e, 0, -1)) if s < e)
 
 
@@ -299,6 +303,7 @@ DOCUMENTS = st.fixed_dictionaries(
                 "bisect_batch_on_function_error": st.booleans(),
                 "report_batch_item_failures": st.booleans(),
                 "outages": st.sampled_from([[{"from": "20s", "to": "50s"}], [{"from": "0s", "to": "7s"}]]),
+                "on_failure_destination": st.sampled_from([{}, {"redrive_at": "17s"}, {"redrive_at": "100s"}]),
             },
         ),
         "function": st.fixed_dictionaries(
@@ -413,7 +418,8 @@ def test_every_statistic_agrees_with_the_slow_account(document, at_once):
     at = {"invoke_start": "start_us", "invoke_end": "end_us"}[document["event_source_mapping"]["iterator_age"]]
     compare_samples(found["iterator_age_s"], [row[at] - row["last_arrival_us"] for row in late])
     compare_samples(found["first_record_age_s"], [row["start_us"] - row["first_arrival_us"] for row in late])
-    compare_samples(found["duration_s"], [row["duration_us"] for row in late])
+    back = [row for row in tee.redrives if row["start_us"] >= warm_us]
+    compare_samples(found["duration_s"], [row["duration_us"] for row in late + back])
     compare_level(found["backlog_records"], account.level(account.steps()))
     within = 1e-12 if isinstance(document["workload"]["record_size"], str) else 5.0
     compare_level(found["backlog_bytes"], account.level(account.steps(column=3)), within == 1e-12, within)
@@ -451,7 +457,8 @@ def test_curves_by_minute_agree_with_the_slow_account(document):
     document = complete(document)
     result, tee = run(document)
     account, curves = Account(tee, 0), result.curves
-    last_us = max([account.end_us - 1, *(row["end_us"] for row in tee.rows)])
+    every = [*tee.rows, *tee.redrives]
+    last_us = max([account.end_us - 1, *(row["end_us"] for row in every)])
     minutes = last_us // MINUTE + 1
     _, _, ages = account.ages()
     assert curves["true_age_s"] == approx([ages.get(m, 0) / 1e6 for m in range(minutes)], rel=1e-12)
@@ -473,7 +480,7 @@ def test_curves_by_minute_agree_with_the_slow_account(document):
         for name in ("queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "duration_s"):
             check_minutes(result, name)
     started = defaultdict(list)
-    for row in tee.rows:
+    for row in every:
         started[row["start_us"] // MINUTE].append(row)
     for m in range(minutes):
         rows = started[m]
