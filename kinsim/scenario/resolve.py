@@ -66,10 +66,13 @@ def merge(base: Node, over: Node, key: str | int = "") -> Node:
 def _replaces(base: Node, over: Node, key: str | int) -> bool:
     assert isinstance(base.value, dict)
     assert isinstance(over.value, dict)
-    if key in REPLACED or "distribution" in over.value:
+    if key in REPLACED:
         return True
-    if "distribution" in base.value and not set(over.value) <= DISTRIBUTION_KEYS:
-        return True
+    if key != "producer":  # its `distribution` is a setting among others (aws:C6)
+        if "distribution" in over.value:
+            return True
+        if "distribution" in base.value and not set(over.value) <= DISTRIBUTION_KEYS:
+            return True
     if key == "workload" and base.value and over.value and ("sources" in base.value) != ("sources" in over.value):
         return True
     for name in ("model", "kind", "mode"):
@@ -149,6 +152,7 @@ def _with_defaults(root: Node, profile: Profile, bytes_per_mb: int) -> Node:
         added = False
         for places in _places(document, when):
             if all(_holds(document.find(_moved(path, places)), value) for path, value in when.items()):
+                _agree(defaults, document, when, places)
                 for path, entry in entries.items():
                     steps = _moved(path, places)
                     if steps:
@@ -157,6 +161,15 @@ def _with_defaults(root: Node, profile: Profile, bytes_per_mb: int) -> Node:
         if added:
             document = merge(defaults, root)
     return document
+
+
+def _agree(defaults: Node, document: Node, when: Mapping[str, Any], places: Places) -> None:
+    """Let defaults name the model or mode that the file chose: those of another one would be replaced by it."""
+    for path in when:
+        steps = _moved(path, places)
+        node, default = document.find(steps), defaults.find(steps)
+        if node is not None and default is not None and default.value != node.value:
+            _put(defaults, steps, node)
 
 
 def _node(entry: Entry, profile: Profile, bytes_per_mb: int) -> Node:
