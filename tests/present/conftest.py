@@ -1,15 +1,18 @@
-"""Hand-made numbers for figures, in the shapes that runs give."""
+"""Hand-made numbers for figures, in the shapes that runs give; the folders of a run and of a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kinsim.measure import figure_data
 from kinsim.measure.figure_data import FigureData
+from kinsim.present.cli import main
 from kinsim.present.figures.style import Footer
+from tests.present.commands import HELLO, SWEEP
 
 FOOTER = Footer("streamalert-prod", "7f3a9c21deadbeef", 20170601, 3, "0.1.0")
 
@@ -94,3 +97,41 @@ MAKERS: dict[str, Callable[..., FigureData]] = {
 def make() -> dict[str, Callable[..., FigureData]]:
     """Makers of figure data by the figure's name."""
     return MAKERS
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "hello.yaml").write_text(HELLO, encoding="utf-8")
+    (folder / "few.yaml").write_text(SWEEP, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_folder(work) -> Path:
+    assert main(["run", str(work / "hello.yaml"), "-o", str(work / "out"), "-q"]) == 0
+    (folder,) = (work / "out" / "hello").iterdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep_folder(work) -> Path:
+    assert main(["sweep", str(work / "few.yaml"), "-o", str(work / "out"), "-q", "--executor", "serial"]) == 0
+    (folder,) = (work / "out" / "few").iterdir()
+    return folder
+
+
+@pytest.fixture
+def fails(capsys) -> Callable[..., str]:
+    """Run a command that must be refused; gives what it says."""
+
+    def run(*arguments: str) -> str:
+        code = main(arguments)
+        said = capsys.readouterr()
+        assert code == 2, said.err
+        assert "Traceback" not in said.err
+        assert said.out == ""
+        assert said.err.strip()
+        return said.err
+
+    return run
