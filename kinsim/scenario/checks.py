@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kinsim import limits as bounds
@@ -94,18 +96,33 @@ def _since(document: Node, path: str, since: str) -> str:
 
 def _limits(document: Node, profile: Profile) -> list[Problem]:
     problems = []
+    for path, limit, steps in _ranges(document, profile):
+        node = document.find(steps)
+        if node is None or isinstance(node.value, (dict, list)):
+            continue
+        message = _outside(node.value, limit, path)
+        if message:
+            help = _who(profile, limit) + _elsewhere(document, path, node.value)
+            problems.append(problem_at(document, steps, f"got {_shown(node.value)}, {message}", help))
+    return problems
+
+
+def _ranges(document: Node, profile: Profile) -> Iterator[tuple[str, Limit, Steps]]:
+    """Every range of the profile, with each place that it is about."""
     per_mb = scalar_value(document.child("bytes_per_mb"))
     for path, stated in profile.limits.items():
         limit = stated.scaled(per_mb) if type(per_mb) is int else stated
         for steps in places(document, path):
-            node = document.find(steps)
-            if node is None or isinstance(node.value, (dict, list)):
-                continue
-            message = _outside(node.value, limit, path)
-            if message:
-                help = _who(profile, limit) + _elsewhere(document, path, node.value)
-                problems.append(problem_at(document, steps, f"got {_shown(node.value)}, {message}", help))
-    return problems
+            yield path, limit, steps
+
+
+def with_ranges(problems: Sequence[Problem], document: Node, profile: Profile) -> list[Problem]:
+    """*problems* with values that are no numbers of their kind, each with the range that AWS accepts."""
+    ranges = {dotted(steps): _who(profile, limit) for _, limit, steps in _ranges(document, profile)}
+    return [
+        replace(each, help="; ".join(filter(None, (each.help, ranges[each.path])))) if each.path in ranges else each
+        for each in problems
+    ]
 
 
 def _concurrency(document: Node, profile: Profile) -> list[Problem]:

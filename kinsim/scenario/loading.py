@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from kinsim import limits
 from kinsim.errors import ConfigError, Problem, SettingError
-from kinsim.scenario.checks import check, check_resharding
+from kinsim.scenario.checks import check, check_resharding, with_ranges
 from kinsim.scenario.files import read_text, shown_path
 from kinsim.scenario.model import Scenario
 from kinsim.scenario.names import canonical, canonical_key, converted, renamed_value
@@ -77,7 +77,8 @@ def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
     try:
         scenario = Scenario.model_validate(values, context={"base_dir": str(layers.base_dir)})
     except ValidationError as error:
-        found += [each for each in problems_of(error, document) if each.path not in reported]
+        more = [each for each in problems_of(error, document) if each.path not in reported]
+        found += with_ranges(more, document, profile)
     if scenario is not None and not found:
         found += check_resharding(document, scenario, profile)
     if found or scenario is None:

@@ -128,7 +128,7 @@ class EventSourceMapping(Settings):
         description="GetRecords calls per second while records are left unread (aws:E11, E13).",
         examples=[1],
         ge=1,
-        le=5,
+        le=1_000,
     )
     read_ahead_bytes: OptionalSize = Field(
         alias="read_ahead",

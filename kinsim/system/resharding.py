@@ -296,6 +296,8 @@ class OpenShards:
     def __init__(self, shard_count: int) -> None:
         self.ranges = dict(enumerate(hash_key_ranges(shard_count)))
         self.next_number = shard_count
+        self.closed_by: dict[int, str] = {}
+        """The entry of a schedule that closed a shard, as messages name it."""
         self._starts = [start for start, _ in self.ranges.values()]
         self._numbers = {start: number for number, (start, _) in self.ranges.items()}
         self.most = shard_count
@@ -404,7 +406,10 @@ def planned(shard_count: int, schedule: Sequence[Any], limits: ReshardLimits) ->
                 calls.append((entry, at_us))
         except SettingError as error:
             raise SettingError(error.message, help=error.help, at=(entry, *error.at)) from None
-        operations += shards.operations(at_us, limits.operation_us)
+        done = shards.operations(at_us, limits.operation_us)
+        named = f", by reshard[{entry}] at {format_duration(each.at_s)}"
+        shards.closed_by |= {number: named for operation in done for number in operation.closes}
+        operations += done
         before = entry
     return operations
 
@@ -545,7 +550,8 @@ def _neighbours(number: int, shards: OpenShards) -> list[int]:
 def _check_open(numbers: Iterable[int], shards: OpenShards, at: tuple[str, ...]) -> None:
     for number in numbers:
         if number not in shards.ranges:
-            what = "is closed by then" if number < shards.next_number else "does not exist then"
+            closed = f"is closed by then{shards.closed_by.get(number, '')}"
+            what = closed if number < shards.next_number else "does not exist then"
             raise SettingError(f"{shard_id(number)} {what}", help=f"open are {_listed(sorted(shards.ranges))}", at=at)
 
 
