@@ -1,14 +1,19 @@
-"""What a controller of the shards may know while a run goes on: what the stream took in until it is asked."""
+"""What a controller of the shards may know while a run goes on: what has happened until it is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinsim.engine.tables import Writes
+from kinsim.engine.tables import INVOCATION, Int64, Tables, Writes, line_of
+
+if TYPE_CHECKING:
+    from kinsim.engine.lane import Lane
+    from kinsim.engine.shard_log import ShardLog
 
 MINUTE_US = 60_000_000
 
@@ -74,3 +79,60 @@ class Intake:
         """Earlier minutes are not asked for any more."""
         for number in [each for each in self._minutes if each < minute]:
             del self._minutes[number]
+
+
+class IteratorAges:
+    """IteratorAge of the invocations that have started, by minute of the start (aws:T8).
+
+    Looked at from time to time, so that a run without a controller pays nothing: what has ended since is in the tables,
+    what has not is in the lanes' hands.
+    """
+
+    def __init__(self, at_receipt: bool) -> None:
+        """*at_receipt*: taken when the batch was there, not when its invocation started."""
+        self._at = READY if at_receipt else START
+        self._since_us = 0
+        self._read = 0
+        self._minutes: dict[int, list[int]] = {}
+
+    def look(self, now_us: int, tables: Tables, lanes: Iterable[Lane], logs: Mapping[int, ShardLog]) -> None:
+        """Take in what has started before *now_us*; those that have ended may be forgotten then."""
+        ended = np.array(tables.invocations[self._read :], np.int64).reshape(-1, len(COLUMNS))
+        self._read = len(tables.invocations)
+        ended = ended[(ended[:, START] >= self._since_us) & (ended[:, RECORDS] > 0)]
+        line = line_of(ended[:, SHARD], ended[:, LANE], tables.lines)
+        for number in np.unique(line).tolist():
+            rows = ended[line == number]
+            last_us = logs[number].arrivals_us(rows[:, FIRST] + rows[:, RECORDS] - 1)
+            self._add(rows[:, START], rows[:, self._at] - last_us)
+        for lane in lanes:
+            if lane.running is None:
+                continue
+            end, _, ready_us, start_us = lane.running
+            if start_us >= self._since_us and end > lane.held:
+                age_us = (ready_us if self._at == READY else start_us) - lane.log.arrival_us(end - 1)
+                self._minutes.setdefault(start_us // MINUTE_US, []).append(age_us)
+        self._since_us = now_us
+
+    def begin_again(self) -> None:
+        """The tables have been handed over."""
+        self._read = 0
+
+    def minute(self, number: int) -> list[int]:
+        """In microseconds, in no particular order."""
+        return self._minutes.get(number, [])
+
+    def forget_before(self, minute: int) -> None:
+        """Earlier minutes are not asked for any more."""
+        for number in [each for each in self._minutes if each < minute]:
+            del self._minutes[number]
+
+    def _add(self, start_us: Int64, age_us: Int64) -> None:
+        for minute, age in zip((start_us // MINUTE_US).tolist(), age_us.tolist(), strict=True):
+            self._minutes.setdefault(minute, []).append(age)
+
+
+COLUMNS = INVOCATION.names or ()
+SHARD, LANE, FIRST, RECORDS, READY, START = (
+    COLUMNS.index(name) for name in ("shard", "lane", "first", "records", "ready_us", "start_us")
+)

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import simpy
 
 from kinsim.engine.admission import Doors, in_parts, resharded
+from kinsim.engine.autoscaling import controller_of
 from kinsim.engine.backlog import InitialBacklog
 from kinsim.engine.call_doors import MakeCaller, all_doors
 from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, LEAST_CYCLE_US, STARTS, At, Clock, Process
 from kinsim.engine.concurrency import Slots
+from kinsim.engine.controlling import IteratorAges
 from kinsim.engine.dealing import Dealer, LaneLog
 from kinsim.engine.draws import Purpose, address_key, uniform
 from kinsim.engine.invoking import Invoker
@@ -94,6 +96,7 @@ class Pipeline:
         self.to_redrive = 0
         """Shards whose discarded records have not been put back yet."""
         self.scenario, self.replication = scenario, replication
+        controller = controller or controller_of(scenario)
         self.stream = Shards(self.plan.shard_count, self.plan.operations, arrivals, controller, self.plan.duration_us)
         self.unread: set[int] = set()
         """Shards that are not read yet, or no more."""
@@ -247,6 +250,7 @@ class Pipeline:
             yield At(self.clock, at_us, CHANGES + self.place.number)
             operation = self.stream.ends_at(at_us)
             if operation is None:
+                self.look_at_ages(at_us)
                 self.stream.ask(at_us)
                 continue
             if at_us > self.tables.window_start_us:
@@ -510,9 +514,19 @@ class Pipeline:
         """Give the sink what happened before *until_us*, then forget the records that are settled."""
         for shard in self.shards:
             shard.rest_until(until_us)
+        ages = self.look_at_ages(until_us)
         self.tables.hand_over(self.sink, until_us, self.logs)
+        if ages is not None:
+            ages.begin_again()
         for shard in self.shards:
             shard.forget()
+
+    def look_at_ages(self, now_us: int) -> IteratorAges | None:
+        """Show a controller that wants to know which invocations have started."""
+        ages = None if self.stream.controller is None else self.stream.controller.ages
+        if ages is not None:
+            ages.look(now_us, self.tables, self.lanes, self.logs)
+        return ages
 
     def finish(self, end_us: int) -> None:
         """Settle what has expired by the end, hand over the last window and the final state."""
@@ -527,6 +541,7 @@ class Pipeline:
                 shard.shard for shard in self.shards if self.plan.drained and any(map(self._never_done, shard.lanes))
             ),
             lines=self.tables.lines,
+            calls=[] if self.stream.controller is None else self.stream.controller.calls,
         )
         for shard in self.shards:
             shard.tell(final, end_us)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from kinsim.engine.tables import Rows, Shard, Writes
+from kinsim.engine.controlling import IteratorAges
+from kinsim.engine.tables import Rows, Shard, ShardCountCall, Writes
 from kinsim.system.partition_keys import hash_key_ranges
 from kinsim.system.resharding import Operation
 
@@ -22,9 +23,20 @@ class _Splits(Protocol):
 class Controller(Protocol):
     """Decides while a run goes on which splits and merges come."""
 
-    next_us: int
-    """When it is asked next; see `kinsim.engine.plan.NO_LIMIT`: never again.  Shards are offered nothing that comes at
-    that instant or later before it has been asked."""
+    @property
+    def next_us(self) -> int:
+        """When it is asked next; `kinsim.engine.plan.NO_LIMIT`: never again.
+
+        Shards are offered nothing that comes at that instant or later before it has been asked.
+        """
+
+    @property
+    def ages(self) -> IteratorAges | None:
+        """Where the IteratorAge of invocations is noted, if it looks at that."""
+
+    @property
+    def calls(self) -> list[ShardCountCall]:
+        """What it has called, for the report."""
 
     def take_note(self, writes: Sequence[Writes]) -> None:
         """See how the shards have answered; what is offered before `next_us` is told before it is asked."""

@@ -281,6 +281,25 @@ class Shard:
 
 
 @dataclass(slots=True)
+class ShardCountCall:
+    """A call of UpdateShardCount that was made during the run; refusals of the same one after another are one."""
+
+    time_us: int
+    from_shards: int
+    to_shards: int
+    cause: str
+    """The alarm or metric that led to it."""
+    done_us: int | None = None
+    """When its last operation ends."""
+    refused: str = ""
+    """Why AWS refuses it."""
+    exception: str = ""
+    times: int = 1
+    last_us: int | None = None
+    """Of several refusals the last."""
+
+
+@dataclass(slots=True)
 class Final:
     """The state at the end of a run."""
 
@@ -309,6 +328,8 @@ class Final:
     """Arrival of the oldest record waiting, per line that has one."""
     lines: int = 1
     """Lines of each shard."""
+    calls: list[ShardCountCall] = field(default_factory=list)
+    """What a controller of the shards has called."""
 
 
 class Sink(Protocol):

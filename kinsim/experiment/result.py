@@ -92,6 +92,12 @@ class Summarised(ABC):
         return rules
 
     @property
+    def resharding(self) -> list[Json]:
+        """Every call of UpdateShardCount by autoscaling, with its replication and, where it was refused, the reason."""
+        calls: list[Json] = self.summary().get("resharding", [])
+        return calls
+
+    @property
     def cost(self) -> Json:
         """Cost per month with its parts."""
         cost: Json = self.summary()["cost"]

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from kinsim.engine.context import granularity
 from kinsim.experiment.alarms import alarm_sentences, alarms_of
+from kinsim.experiment.resharding import resharding_of, resharding_sentences
 from kinsim.experiment.rules import rule_sentences, rules_of
 from kinsim.experiment.statistics import NOTHING, Estimate, estimate, judge, kept_by
-from kinsim.experiment.verdict import bottleneck_sentence, bounds_sentence, lower_bounds, notes, verdict_sentence
+from kinsim.experiment.verdict import (
+    bottleneck_sentence,
+    bounds_sentence,
+    lower_bounds,
+    most_open,
+    notes,
+    verdict_sentence,
+)
 from kinsim.measure.cost import FIXED_PARTS
 from kinsim.system.metrics import unit_of
 from kinsim.system.workload import ONLY_SOURCE
@@ -74,12 +82,13 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
     per_shard = {
         shard["id"]: _json_of(combined_metrics([n["per_shard"][shard["id"]] for n in numbers], confidence))
         for shard in shards
-        if all(shard["id"] in n["per_shard"] for n in numbers)
+        if all(shard["id"] in n["per_shard"] and _has_same(shard, n["shards"]) for n in numbers)
     }
     facts = {name: _mean_of([n["facts"][name] for n in numbers]) for name in numbers[0]["facts"]}
     slos = judged_slos(scenario, numbers)
     alarms = alarms_of(scenario, numbers)
     rules = rules_of(scenario, numbers)
+    resharding = resharding_of(scenario, numbers)
     mean_bounds, peak_bounds = lower_bounds(scenario, facts)
     run = scenario.run
     return {
@@ -105,21 +114,29 @@ def summarise(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> Json:
         "slos": slos,
         "alarms": alarms,
         **({"rules": rules} if rules else {}),
+        **({"resharding": resharding} if resharding is not None else {}),
         "cost": _cost(scenario, [n["cost"] for n in numbers]),
         "bounds": mean_bounds,
         "bounds_at_peak": peak_bounds,
         "findings": {
             "verdict": verdict_sentence(slos),
             "bottleneck": bottleneck_sentence(scenario, metrics, facts, numbers),
-            "lower_bounds": bounds_sentence(mean_bounds, peak_bounds, scenario.stream.shard_count),
+            "lower_bounds": bounds_sentence(mean_bounds, peak_bounds, most_open(scenario, numbers)),
             "notes": [
                 *notes(scenario, metrics, numbers),
                 *rule_sentences(scenario, metrics, rules),
                 *alarm_sentences(alarms),
+                *resharding_sentences(resharding, len(numbers)),
                 *_bins(scenario),
             ],
         },
     }
+
+
+def _has_same(shard: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the shard of that id has the same hash keys there; a controller may have split another one."""
+    keys = ("id", "starting_hash_key", "ending_hash_key")
+    return any(all(each[key] == shard[key] for key in keys) for each in shards)
 
 
 def _bins(scenario: Scenario) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kinsim.measure.figure_data import shards_over_time
 from kinsim.units import format_duration
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def lower_bounds(scenario: Scenario, facts: Mapping[str, float]) -> tuple[dict[s
     return arithmetic.shards_needed(facts["mean_records_per_s"]), arithmetic.shards_needed(facts["peak_records_per_s"])
 
 
+def most_open(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> int:
+    """Most shards that were open at once."""
+    counts = [count for one in numbers for _, count in shards_over_time(one["shards"])]
+    return max(counts, default=scenario.stream.shard_count)
+
+
 def bounds_sentence(mean: Mapping[str, int], peak: Mapping[str, int], shards: int) -> str:
     """The bounds at the mean load, and apart from them, since queues may bridge it, what the busiest minute takes.
 
@@ -84,7 +91,7 @@ def bottleneck_sentence(
         found = metrics.get(name, {}).get(statistic)
         return 0.0 if found is None or found["value"] is None else float(found["value"])
 
-    shards = scenario.stream.shard_count
+    shards = most_open(scenario, numbers)
     timeouts, invocations = value("timeouts", "sum"), value("invocations", "sum")
     stored = value("accepted_records", "sum") + value("duplicate_records", "sum") - value("initial_records", "sum")
     offers = stored + value("rejected_records", "sum")

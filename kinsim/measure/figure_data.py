@@ -520,6 +520,7 @@ def of_run(
     limited = bool(scenario.stream.limiter)
     shards = scenario.stream.shard_count
     per_shard = {"bytes": scenario.stream.bytes_per_s, "records": scenario.stream.records_per_s}
+    alike = replications if same_shards(replications) else replications[:1]
     load = offered_load(
         {kind: curve(f"offered_{kind}") for kind in kinds},
         {kind: curve(f"rejected_{kind}") for kind in kinds},
@@ -543,7 +544,16 @@ def of_run(
         longest_run_s=min(scenario.function.timeout_s or 0.0, LONGEST_RUN_S),
         confidence=confidence,
     )
-    return [load, age, _heat_map(replications, end_s, limited)]
+    found = [load, age, _heat_map(alike, end_s, limited)]
+    if len(alike) < len(replications):
+        for data in (load, found[2]):
+            data.notes["shards_of_run"] = [1, len(replications)]
+    return found
+
+
+def same_shards(replications: Sequence[ReplicationResult]) -> bool:
+    """Whether the same shards were open at the same times in all; a controller may act earlier in one of them."""
+    return all(each.shards == replications[0].shards for each in replications)
 
 
 def _heat_map(replications: Sequence[ReplicationResult], end_s: float, limited: bool) -> FigureData:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinsim.engine.tables import Final, Loss
+from kinsim.engine.tables import Final, Loss, ShardCountCall
 from kinsim.measure.alarms import alarm_history
 from kinsim.measure.alerts import add_delays, alert_counts
 from kinsim.measure.cost import monthly_cost
@@ -115,6 +115,7 @@ class _Making:
             relative_error={name: error for name, error in errors.items() if error},
             tables=tables,
             facts=self.facts(),
+            resharding=[_call(call, recorder.duration_us) for call in final.calls],
             stuck_shards=tuple(_id(final, number) for number in final.stuck_shards),
             failing={_id(final, number): (tries, since / 1e6) for number, (tries, since) in final.failing.items()},
         )
@@ -572,6 +573,22 @@ def _shard(shard: Any) -> dict[str, Any]:
         "ending_hash_key": str(shard.ending_hash_key),
         "opened_s": shard.opened_us / 1e6,
         "closed_s": None if shard.closed_us is None else shard.closed_us / 1e6,
+    }
+
+
+def _call(call: ShardCountCall, duration_us: int) -> dict[str, Any]:
+    """A call of UpdateShardCount; what would be done after the run is not done in it."""
+    done = call.done_us is not None and call.done_us < duration_us
+    return {
+        "time_s": call.time_us / 1e6,
+        "from_shards": call.from_shards,
+        "to_shards": call.to_shards,
+        "cause": call.cause,
+        "done_s": call.done_us / 1e6 if call.done_us is not None and done else None,
+        "refused": call.refused or None,
+        "exception": call.exception or None,
+        "times": call.times,
+        "last_s": (call.time_us if call.last_us is None else call.last_us) / 1e6,
     }
 
 

@@ -58,6 +58,8 @@ class ReplicationResult:
     facts: dict[str, float] = field(default_factory=dict)
     """What the sentences of a verdict are made of: peaks and the longest time with all shards busy."""
     stuck_shards: tuple[str, ...] = ()
+    resharding: list[dict[str, Any]] = field(default_factory=list)
+    """Calls of UpdateShardCount that a controller made during the run."""
     failing: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Shards whose batch in hand has failed: its invocations so far, and when the first began."""
 
@@ -92,6 +94,7 @@ class ReplicationResult:
             "slo_values": self.slo_values,
             "alarms": self.alarms,
             **({"rules": self.rules} if self.rules else {}),
+            **({"resharding": self.resharding} if self.resharding else {}),
             "cost": self.cost,
             "relative_error": self.relative_error,
             "facts": self.facts,

@@ -87,7 +87,7 @@ def _since(document: Node, path: str, since: str) -> str:
     first = first_with(path)
     help = f"since {since}"
     if first is not None:
-        set_it = f"set `profile: {first.name}`{_profile_line(document)}"
+        set_it = f"set `profile: {first.name}`{_profileline_of(document)}"
         help += f", in profile {first.name}; {set_it} or remove this line"
     if path in UNBUILT:
         help += f"; it {NOT_YET} either"
@@ -140,7 +140,7 @@ def _concurrency(document: Node, profile: Profile) -> list[Problem]:
         left = int(profile.constant("min_unreserved_concurrency") or 0)
         if reserved > account - left:
             steps = ("function", "reserved_concurrency")
-            where = _line(document, ("account", "concurrent_executions"))
+            where = line_of(document, ("account", "concurrent_executions"))
             message = f"got {reserved}, but of the account's {account} executions{where} {left} stay unreserved"
             help = f"write at most {account - left} (aws:M20), or raise account.concurrent_executions"
             problems.append(problem_at(document, steps, message, help))
@@ -148,18 +148,20 @@ def _concurrency(document: Node, profile: Profile) -> list[Problem]:
     if most is not None and provisioned is not None and provisioned > most:
         steps = ("function", "provisioned_concurrency")
         name = ("account", "concurrent_executions") if reserved is None else ("function", "reserved_concurrency")
-        message = f"got {provisioned}, above {'.'.join(name)} {most}{_line(document, name)}"
+        message = f"got {provisioned}, above {'.'.join(name)} {most}{line_of(document, name)}"
         problems.append(problem_at(document, steps, message, f"write at most {most} (aws:M21)"))
     return problems
 
 
 def check_resharding(document: Node, scenario: Scenario, profile: Profile) -> list[Problem]:
-    """Whether AWS would do what `stream.reshard` asks for."""
-    if not scenario.stream.reshard:
+    """Whether AWS would do what `stream.reshard` asks for, and whether shards may come and go at all."""
+    if not scenario.stream.changes_shards:
         return []
     beside = _not_beside_resharding(document, scenario)
     if beside:
         return beside
+    if not scenario.stream.reshard:
+        return []
     try:
         planned(scenario.stream.shard_count, scenario.stream.reshard, reshard_limits(scenario, profile))
     except SettingError as error:
@@ -169,6 +171,7 @@ def check_resharding(document: Node, scenario: Scenario, profile: Profile) -> li
 
 def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
     """What is not simulated while shards come and go."""
+    cause = "reshard" if scenario.stream.reshard else "autoscaling"
     mapping = scenario.event_source_mapping
     found: list[tuple[Steps, str]] = []
     if mapping.tumbling_window_s:
@@ -180,7 +183,7 @@ def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
             found.append((steps, "a producer that acts on the answers to whole calls"))
     return [
         problem_at(
-            document, steps, f"{what} beside stream.reshard{_line(document, ('stream', 'reshard'))} {NOT_YET}",
+            document, steps, f"{what} beside stream.{cause}{line_of(document, ('stream', cause))} {NOT_YET}",
             "remove one of them",
         )
         for steps, what in dict(found).items()
@@ -212,7 +215,8 @@ def _count(document: Node, path: tuple[str, ...]) -> int | None:
         return None  # a wrong value is reported as such
 
 
-def _line(document: Node, path: tuple[str, ...]) -> str:
+def line_of(document: Node, path: tuple[str, ...]) -> str:
+    """The line where the setting at *path* is written, in brackets; nothing where the profile says it."""
     node = document.find(path)
     if node is None or not node.mark.line or (node.origin is not None and node.origin.kind == "profile"):
         return ""
@@ -250,11 +254,11 @@ def _elsewhere(document: Node, path: str, value: Any) -> str:
     for name in BUNDLED:
         limit = load_profile(name).limits.get(path)
         if limit is not None and not _outside(value, limit, path):
-            return f"; profile {name} accepts it: set `profile: {name}`{_profile_line(document)}"
+            return f"; profile {name} accepts it: set `profile: {name}`{_profileline_of(document)}"
     return ""
 
 
-def _profile_line(document: Node) -> str:
+def _profileline_of(document: Node) -> str:
     line = document.child("profile")
     return f" (line {line.mark.line})" if line is not None and line.mark.line else ""
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from kinsim import limits
 from kinsim.errors import ConfigError, Problem, SettingError
+from kinsim.scenario.autoscaling import check_autoscaling
 from kinsim.scenario.checks import check, check_resharding, with_ranges
 from kinsim.scenario.files import read_text, shown_path
 from kinsim.scenario.model import Scenario
@@ -81,6 +82,7 @@ def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
         found += with_ranges(more, document, profile)
     if scenario is not None and not found:
         found += check_resharding(document, scenario, profile)
+        found += check_autoscaling(document, scenario, profile)
     if found or scenario is None:
         raise ConfigError(found[: limits.PROBLEMS])
     per_mb, prices = scenario.bytes_per_mb, scenario.cost.prices

@@ -335,7 +335,7 @@ class Scenario(Settings):
     account: Account = Field(description="The AWS account.", examples=[{"concurrent_executions": 1000}])
     alarms: dict[str, Alarm] = Field(
         default={},
-        description="CloudWatch alarms by name; they watch and change nothing.",
+        description="CloudWatch alarms by name; they watch, and stream.autoscaling may act on them.",
         examples=[{"age": {"metric": "IteratorAge", "statistic": "Maximum", "period": "5m", "threshold": 1_000_000}}],
     )
     slos: dict[str, Slo] = Field(

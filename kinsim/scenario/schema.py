@@ -386,6 +386,7 @@ def _result() -> Schema:
             },
             "slos": {"description": "Each SLO with its limit, result and status: met, missed or undecided."},
             "alarms": {"description": "Each alarm: when it went off, in how many replications, its state changes."},
+            "resharding": {"description": "Every call of UpdateShardCount by autoscaling, with what was refused."},
             "cost": {"description": "The monthly bill in USD, fixed and usage parts."},
             "findings": {"description": "What stands out: bottleneck, lower bounds, warnings."},
             "shards": {"description": "Every shard that existed: id, parents, hash keys, times."},

@@ -48,7 +48,6 @@ UNBUILT: dict[str, Callable[[Any], bool]] = {
     "event_source_mapping.filter": _whole,
     "stream.stream_mode": _one_of("PROVISIONED"),
     "stream.warm_throughput": _nothing,
-    "stream.autoscaling": _nothing,
     "stream.consumers[].event_source_mapping": _nothing,
     "stream.consumers[].function": _nothing,
     "stream.enhanced_fan_out": _not_true,

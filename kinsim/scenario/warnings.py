@@ -86,7 +86,7 @@ def stream_capacity(known: Arithmetic) -> Iterator[Finding]:
     """Arrival rate against what the shards take (aws:W1, W2)."""
     rate, peak = known.rate_per_s, known.peak_per_s
     by_bytes, by_records = known.write_bytes_per_s, known.write_records_per_s
-    if rate is None or peak is None or by_bytes is None or by_records is None:
+    if rate is None or peak is None or by_bytes is None or by_records is None or _autoscales(known):
         return
     capacity = min(by_records, by_bytes / known.record_bytes if known.record_bytes else math.inf)
     where: Steps = ("stream", "shard_count")
@@ -137,7 +137,7 @@ def _bursts_at_once(known: Arithmetic, capacity: float) -> Iterator[Finding]:
 def consumer_capacity(known: Arithmetic) -> Iterator[Finding]:
     """Arrival rate against what the function gets through (aws:E12)."""
     rate, speed = known.rate_per_s, known.consumer_per_s()
-    if rate is None or not 0 < speed < rate:
+    if rate is None or not 0 < speed < rate or _autoscales(known):
         return
     slope = 1 - speed / rate
     retention = known.scenario.stream.retention_period_s
@@ -355,6 +355,11 @@ def _source(known: Arithmetic, name: str, *rest: str | int) -> Steps:
     document = known.scenario._document
     named: Steps = ("workload", "sources", name)
     return (*named, *rest) if document.find(named) is not None else ("workload", *rest)
+
+
+def _autoscales(known: Arithmetic) -> bool:
+    """Whether only the run tells how many shards there are."""
+    return known.scenario.stream.autoscaling is not None
 
 
 def _shards(known: Arithmetic) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from kinsim.errors import SettingError
 from kinsim.rule import rule
+from kinsim.system.autoscaling import Autoscaling
 from kinsim.system.consumers import Consumer
 from kinsim.system.resharding import Reshard
 from kinsim.units import Count, Duration, OptionalCount, OptionalDuration, OptionalSize, Settings
@@ -85,7 +86,11 @@ class Stream(Settings):
         description="Splits, merges and UpdateShardCount at given times, one after another (aws:S1 to S10).",
         examples=[[{"at": "6h", "update_shard_count": 8}]],
     )
-    autoscaling: Any = Field(default=None, description="A controller of the shard count.", examples=[None])
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="A controller of the shard count: a function that an alarm calls (aws:S8, S9).",
+        examples=[{"on": "IncomingBytes", "out": {"factor": 2, "of_limit": "80%"}, "max": 16}],
+    )
     consumers: list[Consumer] = Field(
         default=[],
         description="Other applications that read the stream and share its read limits with the mapping.",
@@ -109,7 +114,7 @@ class Stream(Settings):
     @property
     def changes_shards(self) -> bool:
         """Whether shards may be opened and closed during the run."""
-        return bool(self.reshard)
+        return bool(self.reshard) or self.autoscaling is not None
 
     @property
     def limiter(self) -> int:

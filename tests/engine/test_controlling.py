@@ -39,6 +39,7 @@ class Watcher:
         self.targets = targets or {}
         self.intake, self.known, self.latest_us = Intake(), {}, -1
         self.open = []
+        self.ages, self.calls = None, []
 
     @property
     def next_us(self):
@@ -120,8 +121,9 @@ def test_a_call_at_once_takes_effect_at_its_instant():
     assert [s["opened_s"] for s in result.shards] == [0, 0, 60, 60, 60, 60]
 
 
-def test_what_ends_after_the_run_does_not_happen_in_it():
-    result = run(Watcher([9], {9.0: 4}))
+@pytest.mark.parametrize("until", ["end", "drained"])
+def test_what_ends_after_the_run_does_not_happen_in_it(until):
+    result = run(Watcher([9], {9.0: 4}), f"run.until={until}", "function.duration=2s")
     assert [s["opened_s"] for s in result.shards] == [0, 0, 570, 570]
 
 

@@ -28,6 +28,7 @@ def words(data: FigureData) -> Words:
         f"Offered load in MB/s (above) and records/s (below): mean and busiest second of each {period(notes['bin_s'])}"
     )
     subtitle += "; rejected part hatched" if _rejected(notes) else ""
+    subtitle += "; limits of run {} of {}".format(*notes["shards_of_run"]) if "shards_of_run" in notes else ""
     title = _finding(notes)
     return Words(
         title, subtitle, f"{title}. {subtitle}. {'; '.join(_describe(kind, notes[kind]) for kind in _PANELS)}."

@@ -34,6 +34,8 @@ def words(data: FigureData) -> Words:
         subtitle += f"; peak to mean {digits(notes['peak_to_mean'])}, Gini {round(notes['gini'], 2):g}"
     if sum(notes.get("rejected_per_shard", [])):
         subtitle += "; orange bars: records rejected"
+    if "shards_of_run" in notes:
+        subtitle += "; run {} of {}".format(*notes["shards_of_run"])
     title = _finding(notes)
     return Words(title, subtitle, f"{title}. {subtitle}.")
 
