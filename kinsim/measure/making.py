@@ -1,4 +1,4 @@
-"""From a recorder's accounts to the result of a replication: metrics, series, curves, SLO values, cost."""
+"""From a recorder's accounts to the result of a replication: metrics, series, SLO values, alarms, cost."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from kinsim.engine.tables import Final, Loss, ShardCountCall
 from kinsim.measure.alarms import alarm_history
 from kinsim.measure.alerts import add_delays, alert_counts
+from kinsim.measure.cloudwatch import cloudwatch_tables, shard_series
 from kinsim.measure.cost import monthly_cost
+from kinsim.measure.curves import curves_of
 from kinsim.measure.levels import minute_lengths_us
-from kinsim.measure.minutes import Count, MinuteStat
-from kinsim.measure.periods import Minutes, series_of, worst
+from kinsim.measure.minutes import Count
+from kinsim.measure.periods import Minutes, first_minutes, series_of, worst
 from kinsim.measure.result import ReplicationResult, Series
 from kinsim.measure.samples import Floats, Statistics
 from kinsim.measure.stretches import MINUTE_US
 from kinsim.measure.wanted import MINUTE_PERCENTILES
-from kinsim.measure.writes import PEAKS
 from kinsim.system.metrics import CLOUDWATCH, GROUPED, METRICS, percentile_of, statistic_key
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class _Making:
             for (name, period), group in recorder.runs.groups.items()
         }
         self.tables = self.minute_tables()
-        self.cloudwatch = self.cloudwatch_tables()
+        self.cloudwatch = cloudwatch_tables(recorder, self.minutes)
 
     def result(self) -> ReplicationResult:
         recorder, final = self.recorder, self.final
@@ -119,6 +120,9 @@ class _Making:
             stuck_shards=tuple(_id(final, number) for number in final.stuck_shards),
             failing={_id(final, number): (tries, since / 1e6) for number, (tries, since) in final.failing.items()},
         )
+
+    def curves(self) -> dict[str, NDArray[Any]]:
+        return curves_of(self.recorder, self.final, self.counts, self.grouped["duration_s", MINUTE_US], self.minutes)
 
     def distributions(self) -> dict[str, tuple[Floats, Floats]]:
         """Distributions of samples, coarsely."""
@@ -281,11 +285,11 @@ class _Making:
             "records_in_system": (timeline.in_system.minutes.averages(self.end_us, self.minutes), None),
             "concurrent_executions": (
                 timeline.concurrency.minutes.averages(self.end_us, self.minutes),
-                _first(timeline.concurrency.minute_max, n).astype(np.float64),
+                first_minutes(timeline.concurrency.minute_max, n).astype(np.float64),
             ),
             "true_age_s": (
-                _first(timeline.age.minute_area, n) / self.lengths_us() / 1e6,
-                _first(timeline.age.minute_max, n) / 1e6,
+                first_minutes(timeline.age.minute_area, n) / self.lengths_us() / 1e6,
+                first_minutes(timeline.age.minute_max, n) / 1e6,
             ),
         }
         for name, (average, top) in states.items():
@@ -297,43 +301,6 @@ class _Making:
 
     def lengths_us(self) -> Floats:
         return minute_lengths_us(self.end_us, self.minutes)
-
-    def cloudwatch_tables(self) -> dict[str, Minutes]:
-        """CloudWatch's metrics of the stream and the function, nothing where AWS publishes nothing."""
-        recorder, n = self.recorder, self.minutes
-        writes, reads, runs = recorder.writes, recorder.reads.whole, recorder.runs
-        accepted = writes.stored_minutes(n)
-        rejected = writes.rejected.minutes_until(n)
-        puts = accepted + rejected
-        stored = writes.minute_bytes.statistic("Sum", n)
-        ran, failed = runs.counts["invocations"].minutes_until(n), runs.counts["errors"].minutes_until(n)
-        throttled = recorder.throttles.minutes_until(n)
-        top = _first(recorder.timeline.concurrency.minute_max, n).astype(np.float64)
-        found = {
-            "IncomingBytes": (np.nan_to_num(stored), accepted),
-            "IncomingRecords": (accepted, accepted),
-            "WriteProvisionedThroughputExceeded": (rejected, puts),
-            "Invocations": (ran, ran),
-            "Errors": (failed, ran),
-            "Throttles": (throttled, ran + throttled),
-            "ConcurrentExecutions": (top, top),
-        }
-        stats: dict[str, tuple[MinuteStat, float]] = {
-            "GetRecords.IteratorAgeMilliseconds": (reads.age, 1.0),
-            "GetRecords.Bytes": (reads.bytes, 1.0),
-            "GetRecords.Records": (reads.records, 1.0),
-            "GetRecords.Success": (reads.success, 1.0),
-            "ReadProvisionedThroughputExceeded": (reads.exceeded, 1.0),
-            "Duration": (runs.minutes["duration_s"], 1e3),
-            "IteratorAge": (runs.minutes["iterator_age_s"], 1e3),
-        }
-        tables = {}
-        for name, metric in CLOUDWATCH.items():
-            if name in found:
-                tables[name] = Minutes.counted(name, metric.unit, metric.statistics, *found[name])
-            else:
-                tables[name] = Minutes.of(name, metric.unit, metric.statistics, stats[name][0], n, stats[name][1])
-        return tables
 
     def series(self) -> list[Series]:
         """All series by minute: CloudWatch's, those of shards where they are switched on, and kinsim's own."""
@@ -347,54 +314,11 @@ class _Making:
                 values = self.grouped[GROUPED[metric], MINUTE_US]
                 for p in MINUTE_PERCENTILES:
                     series += series_of(metric, dimensions, f"p{p:g}", table.unit, values[p] / 1e3)
-        series += self.shard_series(stream)
+        series += shard_series(self.recorder, self.final, self.minutes, stream)
         for table in self.tables.values():
             if table.sum.any() or table.unit != "count":
                 series += table.series(stream)
         return series
-
-    def shard_series(self, stream: str) -> list[Series]:
-        """Shard-level metrics, where the scenario switches them on."""
-        recorder, writes = self.recorder, self.recorder.writes
-        asked = set(recorder.scenario.stream.shard_level_metrics)
-        if not asked or writes.shard_period_us != MINUTE_US:
-            return []
-        series: list[Series] = []
-        for shard in self.final.shards:
-            k, dimensions = shard.number, f"{stream},ShardId={shard.id}"
-            accepted, rejected = (
-                _first(writes.shard_records[k], self.minutes),
-                _first(writes.shard_rejected[k], self.minutes),
-            )
-            tables = [
-                Minutes.counted(
-                    "IncomingBytes", "Bytes", ("Sum",), _first(writes.shard_bytes[k], self.minutes), accepted
-                ),
-                Minutes.counted("IncomingRecords", "Count", ("Sum",), accepted, accepted),
-                Minutes.counted("WriteProvisionedThroughputExceeded", "Count", ("Sum",), rejected, accepted + rejected),
-            ]
-            tables += self.shard_reads(k)
-            for table in tables:
-                if table.name in asked or "ALL" in asked:
-                    series += table.series(dimensions)
-        return series
-
-    def shard_reads(self, shard: int) -> list[Minutes]:
-        """Shard-level metrics of GetRecords calls."""
-        reads, per_shard = self.recorder.reads.by_shard, self.recorder.reads.minutes
-        if reads is None:
-            return []
-        found = []
-        for name, stat in (
-            ("IteratorAgeMilliseconds", reads.age),
-            ("OutgoingBytes", reads.bytes),
-            ("OutgoingRecords", reads.records),
-            ("ReadProvisionedThroughputExceeded", reads.exceeded),
-        ):
-            whole = next(m for m in CLOUDWATCH.values() if m.shard_name == name)
-            cells = stat.part(shard * per_shard, min(self.minutes, per_shard))
-            found.append(Minutes.of(name, whole.unit, whole.statistics, cells, cells.count.size))
-        return found
 
     # -- SLOs
 
@@ -465,74 +389,6 @@ class _Making:
             "most_written_shard": float(np.argmax(writes.by_shard.integral)),
         }
 
-    # -- for figures
-
-    def curves(self) -> dict[str, NDArray[Any]]:
-        """Arrays per minute (and shard): NaN where there is no data point."""
-        recorder, timeline, n = self.recorder, self.recorder.timeline, self.minutes
-        writes, runs = recorder.writes, recorder.runs
-        accepted, rejected = writes.stored_minutes(n), writes.rejected.minutes_until(n)
-        accepted_bytes = np.nan_to_num(writes.minute_bytes.statistic("Sum", n))
-        rejected_bytes = np.nan_to_num(writes.minute_rejected_bytes.statistic("Sum", n))
-        percentiles = self.grouped["duration_s", MINUTE_US]
-        bytes_by_minute, each = timeline.bytes_minutes()
-        found: dict[str, NDArray[Any]] = {
-            "offered_records": accepted + rejected,
-            "offered_bytes": accepted_bytes + rejected_bytes,
-            "accepted_records": accepted,
-            "accepted_bytes": accepted_bytes,
-            "rejected_records": rejected,
-            "rejected_bytes": rejected_bytes,
-            **{f"{name}_peak_per_s": np.nan_to_num(writes.peaks[name].statistic("Maximum", n)) for name in PEAKS},
-            "iterator_age_s": runs.minutes["iterator_age_s"].statistic("Maximum", n) / 1e6,
-            "get_records_age_s": recorder.reads.whole.age.statistic("Maximum", n) / 1e3,
-            "true_age_s": _first(timeline.age.minute_max, n) / 1e6,
-            "duration_p50_s": percentiles[50.0] / 1e6,
-            "duration_p99_s": percentiles[99.0] / 1e6,
-            "duration_max_s": runs.minutes["duration_s"].statistic("Maximum", n) / 1e6,
-            "backlog_records": timeline.backlog.minutes.at_ends(n),
-            "backlog_bytes": bytes_by_minute.at_ends(n) * each,
-            "records_in_system": timeline.in_system.minutes.at_ends(n),
-            "concurrent_executions": _first(timeline.concurrency.minute_max, n),
-        }
-        for name in ("invocations", "errors", "timeouts", "throttles", "cold_starts", "processed_records"):
-            found[name] = self.counts[name].minutes_until(n)
-        for name in ("expired_records", "discarded_records", "too_large_records", "dropped_records"):
-            found[name] = self.counts[name].minutes_until(n)
-        return found | self.shard_curves()
-
-    def open_seconds(self, periods: int, period_us: int) -> Floats:
-        """Seconds of each period in which each shard was open; a part of a second counts as a whole one."""
-        starts = np.arange(periods) * period_us
-        ends = np.minimum(starts + period_us, max(self.end_us, 1))
-        opened = np.array([[shard.opened_us] for shard in self.final.shards])
-        closed = np.array([[shard.closed_us or self.end_us] for shard in self.final.shards])
-        inside_us = np.maximum(np.minimum(ends, closed) - np.maximum(starts, opened), 0)
-        return np.asarray(np.ceil(inside_us / 1e6), np.float64)
-
-    def shard_curves(self) -> dict[str, NDArray[Any]]:
-        """Arrays by shard and period; `shard_period_s` is the length of a period."""
-        recorder = self.recorder
-        writes, period_us = recorder.writes, recorder.writes.shard_period_us
-        periods = max(1, -(-self.end_us // period_us))
-        age = _wide(recorder.runs.shard_age, periods, -1.0)
-        found: dict[str, NDArray[Any]] = {
-            "shard_period_s": np.array(period_us / 1e6),
-            "shard_iterator_age_s": np.where(age < 0, np.float32(np.nan), age),
-            "shard_true_age_s": _wide(recorder.timeline.age.shard_max, periods, 0.0),
-            "shard_accepted_records": _wide(writes.shard_records, periods, 0.0),
-            "shard_accepted_bytes": _wide(writes.shard_bytes, periods, 0.0),
-            "shard_rejected_records": _wide(writes.shard_rejected, periods, 0.0),
-        }
-        if writes.limits is not None:
-            seconds = np.ceil(np.clip(self.end_us - np.arange(periods) * period_us, 1, period_us) / 1e6)
-            use = _wide(writes.shard_use, periods, 0.0)[: len(self.final.shards)]
-            if any(shard.opened_us or shard.closed_us is not None for shard in self.final.shards):
-                seconds = self.open_seconds(periods, period_us)
-                use = np.where(seconds > 0, use, np.nan)
-            found["shard_write_utilization"] = (use / np.maximum(seconds, 1)).astype(np.float32)
-        return {name: values[: len(self.final.shards)] if values.ndim else values for name, values in found.items()}
-
 
 def longest_run(flags: NDArray[np.bool_]) -> tuple[int, int]:
     """Start and length of the longest run of true values.
@@ -550,18 +406,6 @@ def longest_run(flags: NDArray[np.bool_]) -> tuple[int, int]:
 
 def _utilization(shares: Floats) -> Statistics:
     return {"time_average": float(shares.mean()), "min": float(shares.min()), "max": float(shares.max())}
-
-
-def _first(values: NDArray[Any], n: int) -> NDArray[Any]:
-    """The first *n* values, with zeros where there are fewer."""
-    return values[:n] if values.size >= n else np.append(values, np.zeros(n - values.size, values.dtype))
-
-
-def _wide(values: NDArray[Any], columns: int, fill: float) -> NDArray[Any]:
-    missing = columns - values.shape[1]
-    if missing <= 0:
-        return values[:, :columns].copy()
-    return np.concatenate([values, np.full((values.shape[0], missing), fill, values.dtype)], axis=1)
 
 
 def _shard(shard: Any) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kinsim.measure.minutes import MinuteStat
 from kinsim.measure.result import Series
@@ -116,3 +118,8 @@ def worst(values: Floats, upper: bool, fraction: float | None) -> float | None:
         there = there[::-1]
     kept = int(np.ceil((1.0 if fraction is None else fraction) * there.size - 1e-9))
     return float(there[max(kept, 1) - 1])
+
+
+def first_minutes(values: NDArray[Any], n: int) -> NDArray[Any]:
+    """The first *n* values, with zeros where there are fewer."""
+    return values[:n] if values.size >= n else np.append(values, np.zeros(n - values.size, values.dtype))
