@@ -38,7 +38,7 @@ from kinsim.engine.shards import Controller, Shards
 from kinsim.engine.shared_reader import SharedReader
 from kinsim.engine.stream_numbers import StreamNumbers
 from kinsim.engine.tables import Final, Outcome, Rows, Sink, Tables
-from kinsim.engine.together import Place, places, run_together
+from kinsim.engine.together import Place, Tally, places, run_together
 from kinsim.system.resharding import Operation, read_from
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class Pipeline:
         self.doors = all_doors(self.plan.shard_count, self.plan.limits, arrivals, jitter_key)
         self.slots: Slots | None = None
         """The function's executions, where they may be too few."""
+        self.tally: Tally | None = None
+        """Where invocations are counted that run beside those of other pipelines."""
         poison = [record for fault in self.plan.faults for record in fault.records]
         self.numbers = StreamNumbers(poison) if poison else None
 
@@ -401,12 +403,12 @@ class Pipeline:
             provided = self.provisioned.in_use < planned.provisioned
             run = lane.invoker.invoke(clock.now_us, lane.batch, lane.tries, lane.held, part_end, provided)
             start_us = clock.now_us
-            self.provisioned.in_use += provided
+            self._begins(provided)
             lane.running = part_end, attempt, ready_us, start_us
             if not lane.tries:
                 lane.begun_us = start_us
             yield At(clock, start_us + planned.overhead_us + run.init_us + run.duration_us, self.ends + lane.number)
-            self.provisioned.in_use -= provided
+            self._ends(provided)
             if self.slots is not None:
                 self.slots.release(clock.now_us)
             lane.record(run, clock.now_us)
@@ -425,6 +427,16 @@ class Pipeline:
                 ready_us += LEAST_CYCLE_US
             yield At(clock, ready_us, rank)
 
+    def _begins(self, provided: bool) -> None:
+        self.provisioned.in_use += provided
+        if self.tally is not None:
+            self.tally.change(1)
+
+    def _ends(self, provided: bool) -> None:
+        self.provisioned.in_use -= provided
+        if self.tally is not None:
+            self.tally.change(-1)
+
     def put_back(self, lane: Lane, redrive: Redrive) -> Process:
         """Process: at its time invoke the function with what the mapping has discarded, beside it (aws:E32)."""
         clock, tables, invoker = self.clock, self.tables, redrive.invoker
@@ -438,11 +450,11 @@ class Pipeline:
             if first < end:
                 provided = self.provisioned.in_use < self.plan.provisioned
                 run = invoker.invoke(start_us, number, 0, first, end, provided)
-                self.provisioned.in_use += provided
+                self._begins(provided)
                 tables.redriving[lane.number] = start_us
                 end_us = start_us + self.plan.overhead_us + run.init_us + run.duration_us
                 yield At(clock, end_us, self.ends + lane.number)
-                self.provisioned.in_use -= provided
+                self._ends(provided)
                 del tables.redriving[lane.number]
                 tables.redrives += lane.redriven(run, number, first, end, (ready_us, start_us, end_us))
             if self.slots is not None:
@@ -562,11 +574,11 @@ def run(
     run_all([Part(scenario, sink, arrivals, controller)], replication)
 
 
-def run_all(parts: Sequence[Part], replication: int) -> None:
+def run_all(parts: Sequence[Part], replication: int) -> Tally:
     """Simulate one replication of the pipelines of one account, each with a sink and arrivals of its own."""
     clock = Clock(initial_time=0)
     pipelines = [
         Pipeline(part.scenario, replication, part.sink, part.arrivals, clock, place, part.controller)
         for part, place in zip(parts, places([part.scenario for part in parts]), strict=True)
     ]
-    run_together(clock, parts[0].scenario.account, pipelines)
+    return run_together(clock, parts[0].scenario.account, pipelines)

@@ -29,6 +29,35 @@ class Provisioned:
 
 
 @dataclass(slots=True)
+class Tally:
+    """Invocations in progress over all pipelines; one that ends at an instant makes room for one that starts."""
+
+    clock: Clock
+    from_us: int
+    """End of the warm-up, before which nothing counts."""
+    level: int = 0
+    time_us: dict[int, int] = field(default_factory=dict)
+    """For how long there were so many."""
+    most: int = 0
+    most_at_us: int = 0
+    _since_us: int = 0
+
+    def change(self, by: int) -> None:
+        """So many more are in progress from now on."""
+        self.pass_time(self.clock.now_us)
+        self.level += by
+
+    def pass_time(self, now_us: int) -> None:
+        """Nothing changes until *now_us*."""
+        since_us, self._since_us = max(self._since_us, self.from_us), now_us
+        if now_us <= since_us:
+            return
+        self.time_us[self.level] = self.time_us.get(self.level, 0) + now_us - since_us
+        if self.level > self.most:
+            self.most, self.most_at_us = self.level, since_us
+
+
+@dataclass(slots=True)
 class Place:
     """Where a pipeline stands among those of the account, and what it shares with them."""
 
@@ -72,8 +101,12 @@ def give_executions(clock: Clock, account: Account, pipelines: Sequence[Pipeline
                 pipeline.slots = shared
 
 
-def run_together(clock: Clock, account: Account, pipelines: Sequence[Pipeline]) -> None:
+def run_together(clock: Clock, account: Account, pipelines: Sequence[Pipeline]) -> Tally:
     """Run *pipelines* to the end of the scenario's duration, or until everything of all of them is settled."""
+    tally = Tally(clock, round(pipelines[0].scenario.run.warm_up_s * 1e6))
+    if len(pipelines) > 1:
+        for pipeline in pipelines:
+            pipeline.tally = tally
     give_executions(clock, account, pipelines)
     planned = pipelines[0].plan
     for pipeline in pipelines:
@@ -85,6 +118,8 @@ def run_together(clock: Clock, account: Account, pipelines: Sequence[Pipeline]) 
         while next_us != simpy.core.Infinity and not all(each.only_stuck() for each in pipelines):
             clock.step()
             next_us = clock.peek()
-    for pipeline in pipelines:
-        settled_us = pipeline.tables.settled_us if planned.drained else 0
-        pipeline.finish(int(settled_us or end_us))
+    ends_us = [pipeline.tables.settled_us if planned.drained else 0 for pipeline in pipelines]
+    tally.pass_time(max(ends_us) or int(end_us))
+    for pipeline, settled_us in zip(pipelines, ends_us, strict=True):
+        pipeline.finish(settled_us or int(end_us))
+    return tally

@@ -146,12 +146,12 @@ class Result(Summarised):
 
     @staticmethod
     def load(folder: str | Path) -> Any:
-        """What `kinsim run` left in *folder*, as a `StoredResult`; nothing is computed.
+        """What `kinsim run` left in *folder*, as a `StoredResult` or `StoredPipelines`; nothing is computed.
 
         Raises ResultError where the folder holds no run, or one that cannot be read.
         """
         # Looked up late, as `plot` is: this layer knows nothing of the one above it.
-        return import_module("kinsim.present.stored_result").StoredResult(folder)
+        return import_module("kinsim.present.stored_result").stored(folder)
 
     @property
     def plot(self) -> Any:

@@ -9,19 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.errors import ConfigError, KinsimError, Problem
+from kinsim.experiment.pipelines import PipelinesResult, Together, replicate_together
 from kinsim.experiment.result import TABLES, Result
 from kinsim.measure.result import ReplicationResult
+from kinsim.scenario import Scenario
 from kinsim.system.partition_keys import RANDOM
 
 if TYPE_CHECKING:
+    from kinsim.engine.arrivals import SharedArrivals
     from kinsim.experiment.executors import Executor
-    from kinsim.scenario import Scenario
+    from kinsim.measure.recorder import Recorder
+    from kinsim.scenario.pipelines import Pipelines
 
 Progress = Callable[[float, float], None]
 
 
 def simulate(
-    scenario: Scenario,
+    scenario: Scenario | Pipelines,
     replications: int | None = None,
     seed: int | None = None,
     keep: Collection[str] = (),
@@ -30,7 +34,7 @@ def simulate(
     executor: str | Executor | None = None,
     engine: str | None = None,
     processes: Sequence[Any] | None = None,
-) -> Result:
+) -> Result | PipelinesResult:
     """Simulate *scenario*; *replications*, *seed* and *engine* replace what it says.
 
     Parameters
@@ -47,17 +51,21 @@ def simulate(
     total = scenario.run.replications
     report = progress or (lambda done, total: None)
     report(0, total)
-    done: dict[int, ReplicationResult] = {}
+    done: dict[int, Any] = {}
     for number, result in _replicate_all(scenario, tuple(keep), workers, executor):
         done[number] = result
         report(len(done), total)
-    return Result(scenario, [done[number] for number in range(total)])
+    replicated = [done[number] for number in range(total)]
+    if isinstance(scenario, Scenario):
+        return Result(scenario, replicated)
+    return PipelinesResult(scenario, replicated)
 
 
-def _require_traces(scenario: Scenario) -> None:
+def _require_traces(scenario: Scenario | Pipelines) -> None:
     from kinsim.engine.traces import require_traces
 
-    require_traces(scenario)
+    for each in scenario.members.values():
+        require_traces(each)
 
 
 def replicate(
@@ -68,6 +76,16 @@ def replicate(
     Without *details* it has metrics, SLOs and cost only, and takes less time.
     """
     from kinsim.engine import reference
+
+    recorder, arrivals = recorder_of(scenario, replication, keep, details)
+    reference.run(scenario, replication, recorder, arrivals)
+    return recorder.result
+
+
+def recorder_of(
+    scenario: Scenario, replication: int, keep: Collection[str] = (), details: bool = True
+) -> tuple[Recorder, SharedArrivals]:
+    """What receives one replication of a pipeline, and the records that are offered to its stream."""
     from kinsim.engine.arrivals import shared
     from kinsim.measure.recorder import Recorder
 
@@ -81,19 +99,17 @@ def replicate(
             for k, h in zip(key.tolist(), high.tolist(), strict=True)
         ]
 
-    recorder = Recorder(scenario, replication, keep, hash_keys, details)
-    reference.run(scenario, replication, recorder, arrivals)
-    return recorder.result
+    return Recorder(scenario, replication, keep, hash_keys, details), arrivals
 
 
 def _changed(
-    scenario: Scenario,
+    scenario: Scenario | Pipelines,
     replications: int | None,
     seed: int | None,
     keep: Collection[str],
     engine: str | None,
     processes: Sequence[Any] | None,
-) -> Scenario:
+) -> Scenario | Pipelines:
     if processes:
         raise KinsimError("processes: SimPy processes of your own are not simulated by this version of kinsim")
     wrong = [name for name in keep if name not in TABLES] if not isinstance(keep, str) else [keep]
@@ -105,13 +121,13 @@ def _changed(
 
 
 def _replicate_all(
-    scenario: Scenario, keep: tuple[str, ...], workers: int | str, executor: str | Executor | None
+    scenario: Scenario | Pipelines, keep: tuple[str, ...], workers: int | str, executor: str | Executor | None
 ) -> Any:
     """Pairs of number and result, as they are done."""
     numbers = range(scenario.run.replications)
     if executor is None and (workers == 1 or len(numbers) == 1):
         for number in numbers:
-            yield number, replicate(scenario, number, keep)
+            yield number, _task((scenario, number, keep))
         return
     from kinsim.experiment.executors import executor_for, run_tasks, worker_count
 
@@ -122,5 +138,8 @@ def _replicate_all(
         yield number, result
 
 
-def _task(task: tuple[Scenario, int, tuple[str, ...]]) -> ReplicationResult:
-    return replicate(*task)
+def _task(task: tuple[Scenario | Pipelines, int, tuple[str, ...]]) -> ReplicationResult | Together:
+    scenario, number, keep = task
+    if isinstance(scenario, Scenario):
+        return replicate(scenario, number, keep)
+    return replicate_together(scenario, number, keep)

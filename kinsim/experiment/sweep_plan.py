@@ -20,6 +20,7 @@ from kinsim.experiment.sweep_file import load_sweep_file, sweep_of_axes
 from kinsim.experiment.sweep_settings import Block, SweepFile, overlaps
 from kinsim.scenario import Scenario, load
 from kinsim.scenario.paths import canonical_path
+from kinsim.scenario.pipelines import Pipelines
 from kinsim.scenario.tree import Mark, Node
 
 MOST_TRIED: Final = 10_000_000
@@ -85,7 +86,7 @@ class Plan:
 
     def scenario(self, point: PlannedPoint) -> Scenario:
         """The whole scenario of one point."""
-        return self.base.with_(point.changes) if point.changes else self.base
+        return single(self.base.with_(point.changes), "") if point.changes else self.base
 
     @property
     def document(self) -> dict[str, Any]:
@@ -240,10 +241,24 @@ def _settled(
     try:
         if scenario is None:
             assert path is not None
-            return load(path, [*layers, *given])
-        return scenario.with_([*layers, *given]) if layers or given else scenario
+            return single(load(path, [*layers, *given]), str(path))
+        return single(scenario.with_([*layers, *given]), "") if layers or given else scenario
     except ConfigError as error:
         raise ConfigError([_renumbered(problem, len(layers)) for problem in error.problems]) from None
+
+
+def single(scenario: Scenario | Pipelines, file: str) -> Scenario:
+    """*scenario*, if it has one pipeline; raises ConfigError for several, which are simulated but not swept."""
+    if isinstance(scenario, Scenario):
+        return scenario
+    raise ConfigError(
+        Problem(
+            file=file,
+            message=f"the scenario has {len(scenario.members)} pipelines ({', '.join(scenario.members)}), and a sweep "
+            "varies one",
+            help="sweep a file with one of them, or run each candidate with `kinsim run --set`",
+        )
+    )
 
 
 def _renumbered(problem: Problem, before: int) -> Problem:
@@ -352,7 +367,7 @@ class _Planner:
 
     def scenario(self, settings: Point) -> Scenario:
         changes = {path: self.node(path, value) for path, value in settings.items() if path != LABEL}
-        return self.base.with_(changes) if changes else self.base
+        return single(self.base.with_(changes), "") if changes else self.base
 
     def node(self, path: str, value: Any) -> Node:
         """*value* with the place where the sweep file has it."""

@@ -15,6 +15,8 @@ Json = dict[str, Any]
 
 BUSY = 0.8
 """A shard that is busy for a larger share of the time is called a bottleneck."""
+REFUSED = 0.05
+"""Where a larger share of the GetRecords calls is refused the readers want more than a shard gives."""
 STEADY = 0.98
 """Above this share a shard cannot be said to keep up."""
 FAILS_AGAIN = 5
@@ -113,6 +115,9 @@ def bottleneck_sentence(
         share = _percent(value("rejected_records", "sum") / offers)
         shard = "the shard" if shards == 1 else f"shard {facts['most_written_shard']:.0f} most of all"
         limits.append(f"the stream's write limit, {share} of what was offered was rejected ({shard})")
+    if facts["refused_calls_share"] > REFUSED:
+        share = _percent(facts["refused_calls_share"])
+        limits.append(f"the shards' read limits, {share} of the GetRecords calls were refused")
     if value("throttles", "sum") > 0:
         limits.append(f"concurrency, {value('throttles', 'sum'):,.0f} invocations were throttled")
     if limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -119,13 +120,31 @@ def monthly_cost(
     levels = len(stream.shard_level_metrics) if "ALL" not in stream.shard_level_metrics else 7
     if levels and profile.has_price("shard_level_metric_month"):
         parts["shard_level_metrics"] = shards * levels * profile.price("shard_level_metric_month")
-    free = scenario.cost.free_tier and profile.has_price("free_requests")
+    if not scenario.member.pays_for_stream:
+        parts = dict.fromkeys(parts, 0.0)
+    free = scenario.cost.free_tier and scenario.member.is_alone and profile.has_price("free_requests")
     requests = max(0.0, invocations * scale - (profile.price("free_requests") if free else 0.0))
     gb_s = function.memory_size_mb / MB_PER_GB * billed_s * scale
     gb_s = max(0.0, gb_s - (profile.price("free_gb_s") if free else 0.0))
     parts["lambda_duration"] = gb_s_price(gb_s, _tiers(scenario))
     parts["lambda_requests"] = requests * profile.price("lambda_requests_million") / 1e6
     return {"total": sum(parts.values()), **parts}
+
+
+def free_tier_credit(costs: Sequence[tuple[Scenario, Mapping[str, float]]]) -> float:
+    """USD per month that the account's free tier takes off what its functions cost together (aws:P13).
+
+    ASSUMPTION: its GB-seconds are those of the dearest function.
+    """
+    first = costs[0][0]
+    profile = first.profile_data
+    if not (first.cost.free_tier and profile.has_price("free_requests")):
+        return 0.0
+    gb_s = profile.price("free_gb_s") * max(_tiers(scenario)[0][1] for scenario, _ in costs)
+    requests = profile.price("free_requests") * profile.price("lambda_requests_million") / 1e6
+    return min(gb_s, sum(parts["lambda_duration"] for _, parts in costs)) + min(
+        requests, sum(parts["lambda_requests"] for _, parts in costs)
+    )
 
 
 FIXED_PARTS = ("shard_hours", "extended_retention", "shard_level_metrics")

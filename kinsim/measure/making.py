@@ -387,6 +387,7 @@ class _Making:
             "busiest_shard": float(np.argmax(shares)),
             "busiest_share": float(shares.max()),
             "most_written_shard": float(np.argmax(writes.by_shard.integral)),
+            "refused_calls_share": recorder.reads.whole.refused_share,
         }
 
 

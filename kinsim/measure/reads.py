@@ -65,6 +65,12 @@ class ReadTables:
         self.records, self.bytes, self.age = MinuteStat(minutes), MinuteStat(minutes), MinuteStat(minutes)
         self.success, self.exceeded = MinuteStat(minutes), MinuteStat(minutes)
 
+    @property
+    def refused_share(self) -> float:
+        """Share of the calls that were refused."""
+        calls = float(self.exceeded.count.sum())
+        return float(self.exceeded.sum.sum()) / calls if calls else 0.0
+
     def add(self, minute: Int64, calls: Int64, records: Int64, size: Int64, age: Int64) -> None:
         """Calls; those with records THROTTLED were refused."""
         refused = (records == THROTTLED).astype(np.int64)

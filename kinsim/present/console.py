@@ -52,6 +52,18 @@ KEY_FIGURES = (
     ("utilization", "max", "busiest shard's utilization"),
     ("cost_usd_per_month", "mean", "cost per month"),
 )
+PIPELINE_FIGURES = (
+    ("accepted_records", "sum", "records"),
+    ("iterator_age_s", "p99", "IteratorAge p99"),
+    ("iterator_age_s", "max", "maximum"),
+    ("rejected_records", "sum", "rejections"),
+    ("errors", "sum", "errors"),
+    ("throttles", "sum", "throttles"),
+    ("lost_records", "sum", "lost"),
+    ("concurrent_executions", "max", "at once"),
+    ("cost_usd_per_month", "mean", "cost per month"),
+)
+"""Columns of the table of pipelines: metric, statistic, words."""
 _ONLY_WHERE_NOT_ZERO = frozenset(name for name, statistic, _ in KEY_FIGURES if statistic == "sum") - {
     "offered_records",
     "processed_records",
@@ -171,8 +183,38 @@ def confidence_words(summary: Mapping[str, Any]) -> str:
     return f"result ({digits(scenario.get('confidence', 0.95) * 100)} % CI)"
 
 
+def pipeline_rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """One row per pipeline, then what they come to together."""
+    rows = []
+    for name, each in _pipelines(summary):
+        rows.append((name, *(_of_pipeline(each, metric, statistic) for metric, statistic, _ in PIPELINE_FIGURES)))
+    together = {
+        ("concurrent_executions", "max"): summary["account"]["concurrent_executions"]["max"]["value"],
+        ("cost_usd_per_month", "mean"): summary["cost"]["total"]["value"],
+    }
+    cells = [_cell(together.get((name, statistic)), _cell_unit(name)) for name, statistic, _ in PIPELINE_FIGURES]
+    return [*rows, ("together", *cells)]
+
+
+def _pipelines(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The summaries of the pipelines in the order of the file."""
+    return [(name, summary["pipelines"][name]) for name in summary["scenario"]["pipelines"]]
+
+
+def _cell_unit(metric: str) -> str:
+    return "count" if metric == "concurrent_executions" else _unit(_unit_of(metric))
+
+
+def _of_pipeline(summary: Mapping[str, Any], metric: str, statistic: str) -> str:
+    found = summary["metrics"].get(metric, {}).get(statistic)
+    return _cell(None if found is None else found["value"], _cell_unit(metric))
+
+
 def closing(summary: Mapping[str, Any]) -> list[str]:
-    """The sentences under the table: verdict, bottleneck, lower bounds, other findings."""
+    """The sentences under the table: verdict, bottleneck, lower bounds, other findings; those of each pipeline."""
+    if "pipelines" in summary:
+        of_each = [f"{name}: {line}" for name, each in _pipelines(summary) for line in closing(each)[1:]]
+        return [summary["findings"]["verdict"], *of_each]
     findings = summary["findings"]
     lines = [findings.get("verdict"), findings.get("bottleneck"), findings.get("lower_bounds")]
     lines += findings.get("notes", [])
@@ -189,15 +231,26 @@ def print_run(summary: Mapping[str, Any]) -> None:
 
 def run_text(summary: Mapping[str, Any]) -> str:
     """The verdict as plain text."""
-    parts = [headline(summary)]
-    if summary["slos"]:
-        header = (*SLO_HEADER[:3], confidence_words(summary), *SLO_HEADER[4:])
-        parts.append(_indented(table_text(header, slo_rows(summary))))
-    parts.append(_indented(table_text(("", confidence_words(summary), ""), key_rows(summary))))
-    if summary.get("rules"):
-        parts.append(_indented(table_text(RULE_HEADER, rule_rows(summary))))
-    parts.append(_indented("\n".join(closing(summary))))
+    tables = [_indented(table_text(header, rows)) for header, rows in tables_of(summary)]
+    parts = [headline(summary), *tables, _indented("\n".join(closing(summary)))]
     return "\n\n".join(part for part in parts if part.strip())
+
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def tables_of(summary: Mapping[str, Any]) -> list[Table]:
+    """Header and rows of each table: SLOs, key figures or pipelines, rules."""
+    tables: list[Table] = []
+    if summary["slos"]:
+        tables.append(((*SLO_HEADER[:3], confidence_words(summary), *SLO_HEADER[4:]), slo_rows(summary)))
+    if "pipelines" in summary:
+        tables.append((("pipeline", *(words for _, _, words in PIPELINE_FIGURES)), pipeline_rows(summary)))
+        return tables
+    tables.append((("", confidence_words(summary), ""), key_rows(summary)))
+    if summary.get("rules"):
+        tables.append((RULE_HEADER, rule_rows(summary)))
+    return tables
 
 
 def _indented(text: str) -> str:
@@ -215,18 +268,11 @@ def _print_rich(summary: Mapping[str, Any]) -> None:
         return Text(printable(words, encoding), style=look)
 
     console.print(text(headline(summary), "dim"))
-    if summary["slos"]:
-        statuses = [str(slo["status"]) for slo in summary["slos"]]
-        header = (*SLO_HEADER[:3], confidence_words(summary), *SLO_HEADER[4:])
+    for header, rows in tables_of(summary):
+        of_slos = header[0] == SLO_HEADER[0]
+        looks = [_COLOURS[str(slo["status"])] for slo in summary["slos"]] if of_slos else [""] * len(rows)
         console.print()
-        console.print(_rich_table(header, slo_rows(summary), [_COLOURS[status] for status in statuses], encoding))
-    console.print()
-    rows = key_rows(summary)
-    console.print(_rich_table(("", confidence_words(summary), ""), rows, [""] * len(rows), encoding))
-    if summary.get("rules"):
-        rules = rule_rows(summary)
-        console.print()
-        console.print(_rich_table(RULE_HEADER, rules, [""] * len(rules), encoding))
+        console.print(_rich_table(header, rows, looks, encoding))
     console.print()
     for place, line in enumerate(closing(summary)):
         console.print(text(f" {line}", "bold" if place == 0 else ""))

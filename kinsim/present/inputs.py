@@ -34,11 +34,12 @@ def read_any(path: str, settings: Sequence[str] = ()) -> list[Problem]:
 
     if not is_sweep(path):
         scenario = load(path, settings)
-        broken = located_trace_problems(scenario)
+        broken = list(dict.fromkeys(one for each in scenario.members.values() for one in located_trace_problems(each)))
         places = {problem.path for problem in broken}
         warnings = [warning for warning in scenario.warnings if warning.path not in places]
-        notes = [] if broken else trace_notes(scenario)
-        return [*broken, *warnings, *(Problem(file=path, message=note, severity="warning") for note in notes)]
+        notes = [] if broken else [note for each in scenario.members.values() for note in trace_notes(each)]
+        told = (Problem(file=path, message=note, severity="warning") for note in dict.fromkeys(notes))
+        return [*broken, *warnings, *told]
     from kinsim.experiment.sweep_plan import plan_sweep
 
     plan = plan_sweep(path, overrides=settings)

@@ -18,6 +18,8 @@ from kinsim.present.documents import FORMAT_VERSION, json_text
 
 SHORT_HASH = 8
 MANIFEST = "manifest.json"
+PIPELINES = "pipelines"
+"""Where the pipelines of a scenario that has several lie, each as a result of its own."""
 
 
 def folder_name(name: str) -> str:
@@ -70,6 +72,13 @@ def find_result(path: Path) -> Path:
         shown = "\n".join(f"  {found}" for found in below[:10])
         raise ResultError(f"{path}: holds {len(below)} results; name one of them:\n{shown}")
     return below[0]
+
+
+def member_folders(folder: Path) -> list[Path]:
+    """The folders of the pipelines of a result, or *folder* itself where it holds a single one."""
+    found = manifest_of(folder) or {}
+    names = found.get("pipelines")
+    return [folder / PIPELINES / folder_name(str(name)) for name in names] if isinstance(names, list) else [folder]
 
 
 def read_json(path: Path) -> dict[str, Any]:

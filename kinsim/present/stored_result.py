@@ -7,18 +7,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinsim.errors import ResultError
+from kinsim.experiment.pipelines import SummarisedTogether
 from kinsim.experiment.result import TABLES, Summarised, not_kept
 from kinsim.present.plots import StoredRunPlots
-from kinsim.present.run_folder import MANIFEST, find_result, read_json
+from kinsim.present.run_folder import MANIFEST, find_result, member_folders, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kinsim.scenario import Scenario
+    from kinsim.scenario.pipelines import Pipelines
 
 
 MISSING = {"Value": [""], "first_invoked_s": [""], "done_s": [""]}
 """By column, what stands for a number that is not there."""
+
+
+def stored(folder: str | Path) -> StoredResult | StoredPipelines:
+    """What a run left in *folder*; raises ResultError where there is none that can be read."""
+    kind = read_json(find_result(Path(folder)) / MANIFEST).get("kind")
+    return StoredPipelines(folder) if kind == "pipelines" else StoredResult(folder)
+
+
+class StoredPipelines(SummarisedTogether):
+    """What `kinsim run` left of several pipelines."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = find_result(Path(folder))
+        self._summary: dict[str, Any] = read_json(self.folder / "summary.json")
+        folders = member_folders(self.folder)
+        if "pipelines" not in self._summary or len(folders) != len(self._summary["pipelines"]):
+            raise ResultError(f"{self.folder / 'summary.json'}: is no summary; compute it again with --fresh")
+        names = read_json(self.folder / MANIFEST)["pipelines"]
+        self.pipelines = {name: StoredResult(each) for name, each in zip(names, folders, strict=True)}
+
+    def summary(self) -> dict[str, Any]:
+        """summary.json as plain data."""
+        return self._summary
+
+    @cached_property
+    def scenario(self) -> Scenario | Pipelines:
+        """The scenario as it was resolved, ready to run again."""
+        from kinsim.scenario import load
+
+        return load(self.folder / "scenario.yaml")
 
 
 class StoredResult(Summarised):
@@ -43,9 +75,11 @@ class StoredResult(Summarised):
     @cached_property
     def scenario(self) -> Scenario:
         """The scenario as it was resolved, ready to run again."""
-        from kinsim.scenario import load
+        from kinsim.scenario import Scenario, load
 
-        return load(self.folder / "scenario.yaml")
+        scenario = load(self.folder / "scenario.yaml")
+        assert isinstance(scenario, Scenario)
+        return scenario
 
     @property
     def plot(self) -> StoredRunPlots:

@@ -19,6 +19,7 @@ from kinsim.scenario.unbuilt import NOT_YET, UNBUILT, WITHOUT_EFFECT
 
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
+    from kinsim.scenario.pipelines import Pipelines
 
 UNITS = {
     "_per_s": "per second",
@@ -62,7 +63,7 @@ class Explained:
         return "\n".join([line, *(f"  {f'{name}: ' if name else ''}{text}" for name, text in details if text)])
 
 
-def explain(scenario: Scenario, path: str | None = None) -> list[Explained]:
+def explain(scenario: Scenario | Pipelines, path: str | None = None) -> list[Explained]:
     """The values of *scenario*, or those at and below the dotted *path*; a single value with its meaning."""
     document = scenario._document
     if path is None:
@@ -102,7 +103,7 @@ def _require_names(document: Node, steps: Steps) -> None:
             raise ConfigError(Problem(message=message, help=hint_key(str(step), there)))
 
 
-def _detailed(scenario: Scenario, steps: Steps, node: Node, setting: Setting | None) -> Explained:
+def _detailed(scenario: Scenario | Pipelines, steps: Steps, node: Node, setting: Setting | None) -> Explained:
     row = _row(steps, node)
     field = setting.field if setting is not None else None
     description = (field.description or "") if field is not None else ""
@@ -124,7 +125,9 @@ def _detailed(scenario: Scenario, steps: Steps, node: Node, setting: Setting | N
 
 
 def _general(steps: Steps) -> str:
-    """The path under which a profile knows a setting: that of a workload's only source."""
+    """The path under which a profile knows a setting: that of a workload's only source, in the only pipeline."""
+    if steps[:1] == ("pipelines",):
+        steps = steps[2:]
     if steps[:2] == ("workload", "sources") and len(steps) > 3:
         inner = steps[3:] if steps[3] == "producer" else ("workload", *steps[3:])
         return dotted(inner)
@@ -158,7 +161,7 @@ def _allowed(setting: Setting | None, field: FieldInfo | None) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _range(scenario: Scenario, path: str) -> str:
+def _range(scenario: Scenario | Pipelines, path: str) -> str:
     limit = scenario.profile_data.limits.get(path)
     return (
         ""
@@ -167,7 +170,7 @@ def _range(scenario: Scenario, path: str) -> str:
     )
 
 
-def _default(scenario: Scenario, default: Entry | None, field: FieldInfo | None) -> str:
+def _default(scenario: Scenario | Pipelines, default: Entry | None, field: FieldInfo | None) -> str:
     if default is not None:
         facts = "; ".join(part for part in (default.source, default.date, default.note) if part)
         return f"{value_text(default.value)} in profile {scenario.profile_data.name} ({facts})"

@@ -20,7 +20,7 @@ def config_hash(scenario: Scenario) -> str:
 
     Not the description, nor where files lie.
     """
-    settings = scenario.model_dump(mode="json", by_alias=True, exclude={"description", "profile"})
+    settings = scenario.model_dump(mode="json", by_alias=True, exclude={"description", "profile", "pipelines"})
     whole = {
         "model_version": MODEL_VERSION,
         "profile": scenario.profile_data.name,

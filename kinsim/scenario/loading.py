@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from kinsim.errors import ConfigError, Problem, SettingError
 from kinsim.scenario.autoscaling import check_autoscaling
 from kinsim.scenario.checks import check, check_resharding, with_ranges
 from kinsim.scenario.files import read_text, shown_path
+from kinsim.scenario.members import MemberDocument, members
 from kinsim.scenario.model import Scenario
 from kinsim.scenario.names import canonical, canonical_key, converted, renamed_value
 from kinsim.scenario.paths import Setting, canonical_steps, hint_key, root, split, top_keys
+from kinsim.scenario.pipelines import Pipelines
 from kinsim.scenario.problems import problems_of
 from kinsim.scenario.profiles import is_path
-from kinsim.scenario.resolve import Layers, merge, resolved
+from kinsim.scenario.resolve import Layers, assigned, default_name, merge, resolved
 from kinsim.scenario.tree import Mark, Node, Origin, Source, Tree
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import UNBUILT, is_off
@@ -31,7 +34,7 @@ Changes = Mapping[str, Any] | Sequence[str] | Iterable[tuple[str, Any]]
 SWEEP_KEYS = {"base", "axes", "points", "any_of", "set"}
 
 
-def load(path: str | Path, overrides: Changes = ()) -> Scenario:
+def load(path: str | Path, overrides: Changes = ()) -> Scenario | Pipelines:
     """The scenario in the file at *path*, with settings replaced by *overrides*.
 
     *overrides* is a mapping from dotted paths to values, or texts such as ``"stream.shards=16"`` as they stand on
@@ -41,7 +44,9 @@ def load(path: str | Path, overrides: Changes = ()) -> Scenario:
     return parse(read_text(path), str(path), path.parent, overrides)
 
 
-def parse(text: str, file: str = "<text>", base_dir: str | Path | None = None, overrides: Changes = ()) -> Scenario:
+def parse(
+    text: str, file: str = "<text>", base_dir: str | Path | None = None, overrides: Changes = ()
+) -> Scenario | Pipelines:
     """The scenario in *text*; *file* names it in messages, names of files are relative to *base_dir*."""
     folder = Path(os.path.abspath(base_dir if base_dir is not None else "."))
     tree = read_tree(text, file)
@@ -54,7 +59,7 @@ def parse(text: str, file: str = "<text>", base_dir: str | Path | None = None, o
     return build(layers, [*tree.problems, *problems])
 
 
-def changed(scenario: Scenario, changes: Changes, more: Mapping[str, Any]) -> Scenario:
+def changed(scenario: Scenario | Pipelines, changes: Changes, more: Mapping[str, Any]) -> Scenario | Pipelines:
     """*scenario* with some settings replaced; see :meth:`Scenario.with_`."""
     before = scenario._layers
     found, problems = _changes(changes, before.base_dir)
@@ -64,8 +69,20 @@ def changed(scenario: Scenario, changes: Changes, more: Mapping[str, Any]) -> Sc
     return build(Layers(before.file, (*before.changes, *found, *also), before.label, before.base_dir))
 
 
-def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
+def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario | Pipelines:
     """The scenario that *layers* make; raises ConfigError with *problems* and all that are found besides."""
+    try:
+        root = assigned(layers)
+        documents, wrong = members(root)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if not documents and not wrong:
+        return build_one(layers, problems)
+    return build_pipelines(layers, root, documents, [*problems, *wrong])
+
+
+def build_one(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
+    """The scenario of a single pipeline."""
     found = list(problems)
     try:
         document, profile = resolved(layers)
@@ -91,6 +108,27 @@ def build(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
     scenario._profile_data = profile.adapted(per_mb, prices)
     scenario._document = fill_defaults(document, scenario)
     return scenario
+
+
+def build_pipelines(
+    layers: Layers, root: Node, documents: Sequence[MemberDocument], problems: Sequence[Problem]
+) -> Pipelines:
+    """The scenarios of several pipelines; what is wrong on top of the file is told once."""
+    found = dict.fromkeys(problems)
+    scenarios: dict[str, Scenario] = {}
+    named = root.child("name")
+    name = named.value if named is not None and isinstance(named.value, str) else default_name(layers.label)
+    for each in documents:
+        assert isinstance(each.root.value, dict)
+        mark = named.mark if named is not None else root.mark
+        each.root.value["name"] = Node(f"{name}: {each.name}", mark, None, named.origin if named is not None else None)
+        try:
+            scenarios[each.name] = build_one(Layers(each.root, (), layers.label, layers.base_dir))
+        except ConfigError as error:
+            found.update(dict.fromkeys(replace(one, path=each.path_in_file(one.path)) for one in error.problems))
+    if found:
+        raise ConfigError(list(found)[: limits.PROBLEMS])
+    return Pipelines(str(name), scenarios, documents, layers, root)
 
 
 # -- the file and what it extends ----------------------------------------------------------------------------

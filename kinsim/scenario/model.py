@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
@@ -245,7 +245,7 @@ class Run(Settings):
         examples=[{"records": 50_000, "age": "2h"}],
     )
 
-    _scenario: Scenario | None = PrivateAttr(default=None)
+    _scenario: Any = PrivateAttr(default=None)
 
     @field_validator("start_time")
     @classmethod
@@ -290,6 +290,43 @@ class Member:
     """Seed of what happens up to the stream: the same for all who read it."""
     reader_seed: int
     """Seed of what happens behind the stream."""
+    is_alone: bool = False
+    pays_for_stream: bool = True
+    """Whether the stream's cost counts here: with the first of those who share it."""
+
+
+class Pipeline(Settings):
+    """One of several pipelines of an account: its own sections, or names of those that stand on top."""
+
+    workload: Workload | str | None = Field(
+        default=None, description="What is produced.", examples=[{"arrivals": {"model": "poisson", "rate": "400/s"}}]
+    )
+    producer: Producer | str | None = Field(
+        default=None, description="Who puts the records into the stream.", examples=[{"model": "direct"}]
+    )
+    stream: Stream | str | None = Field(
+        default=None,
+        description="The stream; pipelines that name the same one share it.",
+        examples=[{"shard_count": 4}, "logs"],
+    )
+    event_source_mapping: EventSourceMapping | str | None = Field(
+        default=None, description="Lambda's poller between them.", examples=[{"batch_size": 100}]
+    )
+    function: Function | str | None = Field(
+        default=None,
+        description="The function; pipelines that name the same one share its concurrency.",
+        examples=[{"memory_size": "256 MB", "duration": {"fixed": "30ms"}}, "classifier"],
+    )
+    slos: dict[str, Slo] = Field(
+        default={},
+        description="Limits of this pipeline, besides those on top.",
+        examples=[{"freshness": {"metric": "end_to_end_latency_s", "statistic": "p99", "at_most": "60s"}}],
+    )
+    alarms: dict[str, Alarm] = Field(
+        default={},
+        description="Alarms of this pipeline, besides those on top.",
+        examples=[{"age": {"metric": "IteratorAge", "statistic": "Maximum", "period": "5m", "threshold": 1_000_000}}],
+    )
 
 
 class Scenario(Settings):
@@ -331,6 +368,11 @@ class Scenario(Settings):
     function: Function = Field(
         description="The Lambda function.",
         examples=[{"memory_size": "256 MB", "duration": {"fixed": "30ms", "per_record": "0.1ms"}}],
+    )
+    pipelines: dict[str, Pipeline] = Field(
+        default={},
+        description="Several pipelines in one account; they share its concurrency, and streams and functions by name.",
+        examples=[{"flow-logs": {"workload": {"arrivals": {"model": "poisson", "rate": "400/s"}}}}],
     )
     account: Account = Field(description="The AWS account.", examples=[{"concurrent_executions": 1000}])
     alarms: dict[str, Alarm] = Field(
@@ -383,7 +425,12 @@ class Scenario(Settings):
     @property
     def member(self) -> Member:
         """What it shares with the account's other pipelines; alone, it shares nothing."""
-        return self._member or Member("", "", "", self.run.seed, self.run.seed)
+        return self._member or Member("", "", "", self.run.seed, self.run.seed, is_alone=True)
+
+    @property
+    def members(self) -> dict[str, Scenario]:
+        """The scenarios of single pipelines that it is made of: itself alone."""
+        return {"": self}
 
     # -- where it came from
 
@@ -433,11 +480,13 @@ class Scenario(Settings):
     ) -> Scenario:
         """A scenario that differs in the settings named by dotted paths or their short names; checked at once.
 
+        One whose stream gets a second consumer with a function is a `Pipelines`, which answers to the same names.
+
         ``scenario.with_({"stream.shards": 16, "function.memory": "1GB"})``
         """
         from kinsim.scenario.loading import changed
 
-        return changed(self, changes, more)
+        return cast("Scenario", changed(self, changes, more))
 
     def to_yaml(self, folder: Path | str | None = None) -> str:
         """The resolved scenario as YAML, each line with its source; loads again to the same hash.

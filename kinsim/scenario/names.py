@@ -178,11 +178,49 @@ def canonical(tree: Tree) -> Node:
     if not isinstance(root.value, dict):
         return root
     top = _renamed(tree, root, "")
+    assert isinstance(top.value, dict)
+    pipelines = top.value.get("pipelines")
+    if pipelines is not None and isinstance(pipelines.value, dict):
+        for name, pipeline in pipelines.value.items():
+            if isinstance(pipeline.value, dict):
+                pipelines.value[name] = _sections_renamed(tree, _renamed(tree, pipeline, ""))
+    return _sections_renamed(tree, top)
+
+
+def _sections_renamed(tree: Tree, top: Node) -> Node:
+    """*top* with its sections under canonical names, or the things of each that it has by name."""
+    assert isinstance(top.value, dict)
     for section in (*AWS, "account"):
-        inner = top.value.get(section) if isinstance(top.value, dict) else None
-        if inner is not None and isinstance(inner.value, dict) and isinstance(top.value, dict):
-            top.value[section] = _renamed(tree, inner, section)
+        inner = top.value.get(section)
+        if inner is None or not isinstance(inner.value, dict):
+            continue
+        if section != "account" and _is_library(top, section):
+            for name, each in inner.value.items():
+                if isinstance(each.value, dict):
+                    inner.value[name] = _section_renamed(tree, each, section)
+        else:
+            top.value[section] = _section_renamed(tree, inner, section)
     return top
+
+
+def _section_renamed(tree: Tree, node: Node, section: str) -> Node:
+    """A section under canonical names; a stream's consumers may have sections of their own."""
+    renamed = _renamed(tree, node, section)
+    consumers = renamed.child("consumers") if section == "stream" else None
+    if consumers is not None and isinstance(consumers.value, list):
+        consumers.value[:] = [
+            _sections_renamed(tree, _renamed(tree, each, "")) if isinstance(each.value, dict) else each
+            for each in consumers.value
+        ]
+    return renamed
+
+
+def _is_library(top: Node, section: str) -> bool:
+    """Whether pipelines refer by name to what *section* holds."""
+    pipelines = top.child("pipelines")
+    listed = pipelines.value if pipelines is not None and isinstance(pipelines.value, dict) else {}
+    own = (each.child(section) for each in listed.values())
+    return any(each is not None and isinstance(each.value, str) for each in own)
 
 
 def _renamed(tree: Tree, node: Node, section: str) -> Node:
@@ -222,7 +260,7 @@ def renamed_value(section: str, node: Node) -> Node:
     from kinsim.errors import ConfigError
 
     tree = Tree(node, node.mark.source)
-    renamed = _renamed(tree, node, section)
+    renamed = _section_renamed(tree, node, section)
     if tree.problems:
         raise ConfigError(tree.problems)
     return renamed

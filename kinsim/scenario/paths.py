@@ -171,8 +171,9 @@ def canonical_steps(path: str) -> Path:
     given = split(path)
     for number, step in enumerate(given, 1):
         assert setting is not None
-        if isinstance(step, str) and len(steps) < 2:
-            section = ".".join(str(each) for each in steps)
+        inside = _inside(steps)
+        if isinstance(step, str) and inside is not None and len(inside) < 2:
+            section = ".".join(str(each) for each in inside)
             step = canonical_key(section, step) or step
         if isinstance(step, str) and step.isdigit() and any(get_origin(kind) is list for kind in setting.kinds):
             step = int(step)
@@ -183,11 +184,22 @@ def canonical_steps(path: str) -> Path:
     return tuple(steps)
 
 
+def _inside(steps: Sequence[str | int]) -> Sequence[str | int] | None:
+    """The steps within a pipeline or a consumer, which have sections as the whole has; None where it is named."""
+    if steps[:1] == ["pipelines"]:
+        return _inside(steps[2:]) if len(steps) > 1 else None
+    if steps[:2] == ["stream", "consumers"]:
+        return steps[3:] if len(steps) > 2 else None
+    return steps
+
+
 def canonical_path(path: str) -> str:
     """The canonical form of a setting's dotted path, whatever accepted name it was given under.
 
     >>> canonical_path("stream.shards"), canonical_path("event_source_mapping.BatchSize")
     ('stream.shard_count', 'event_source_mapping.batch_size')
+    >>> canonical_path("pipelines.flow.lambda.memory"), canonical_path("stream.consumers[0].esm.BatchSize")
+    ('pipelines.flow.function.memory_size', 'stream.consumers[0].event_source_mapping.batch_size')
 
     Raises SettingError, with what may have been meant, where there is no such setting.
     """

@@ -19,7 +19,7 @@ DISTRIBUTION_KEYS = {
 }  # fmt: skip
 ORDER = (
     "kinsim", "name", "description", "profile", "region", "bytes_per_mb", "workload", "producer", "stream",
-    "event_source_mapping", "function", "account", "alarms", "slos", "cost", "engine", "run",
+    "event_source_mapping", "function", "pipelines", "account", "alarms", "slos", "cost", "engine", "run",
 )  # fmt: skip
 """Order of the sections in what kinsim writes."""
 
@@ -104,26 +104,48 @@ def assign(root: Node, steps: Sequence[str | int], node: Node) -> Node:
     return Node(children, root.mark, root.key, root.origin)
 
 
-def resolved(layers: Layers) -> tuple[Node, Profile]:
-    """The whole document, defaults included, and its profile; raises ConfigError."""
+def assigned(layers: Layers) -> Node:
+    """The document as it is written, with single settings replaced; raises ConfigError."""
     root = layers.file
     for steps, node in layers.changes:
         try:
-            root = assign(root, steps, node)
+            root = assign(root, _followed(root, steps), node)
         except SettingError as error:
             raise ConfigError(node.mark.problem(error.message, dotted(steps), error.help)) from None
+    return root
+
+
+def _followed(root: Node, steps: Steps) -> Steps:
+    """*steps*, or where they lead if a pipeline names what stands on top."""
+    named = root.find(steps[:3]) if steps[:1] == ("pipelines",) and len(steps) > 3 else None
+    if named is None or not isinstance(named.value, str):
+        return steps
+    return (steps[2], named.value, *steps[3:])
+
+
+def resolved(layers: Layers) -> tuple[Node, Profile]:
+    """The whole document, defaults included, and its profile; raises ConfigError."""
+    root = assigned(layers)
     profile = _profile(root, layers.base_dir)
     per_mb = root.child("bytes_per_mb")
     bytes_per_mb = per_mb.value if per_mb is not None and type(per_mb.value) is int else MIB
     document = _with_defaults(root, profile, bytes_per_mb)
     assert isinstance(document.value, dict)
     if "name" not in document.value:
-        stem = Path(layers.label).stem if layers.label and not layers.label.startswith("<") else "scenario"
-        document.value["name"] = Node(stem, origin=Origin("default", "name of the file"))
+        document.value["name"] = Node(default_name(layers.label), origin=Origin("default", "name of the file"))
     if "profile" not in document.value:
         document.value["profile"] = Node(NEWEST, origin=Origin("default", "the newest profile"))
     keys = sorted(document.value, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
     return Node({key: document.value[key] for key in keys}, document.mark), profile
+
+
+def default_name(label: str) -> str:
+    """Name of a scenario that has none: that of its file.
+
+    >>> default_name("configs/quickstart.yaml"), default_name("<text>")
+    ('quickstart', 'scenario')
+    """
+    return Path(label).stem if label and not label.startswith("<") else "scenario"
 
 
 def _profile(root: Node, base_dir: Path) -> Profile:

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 
 from kinsim import units
+from kinsim.scenario.members import SHAREABLE
 from kinsim.scenario.paths import all_paths, fields_of, find, members, split
 from kinsim.scenario.profiles import NEWEST, Entry, load_profile, value_text
 from kinsim.scenario.unbuilt import NOT_YET, UNBUILT, WITHOUT_EFFECT
@@ -50,7 +51,7 @@ def schema(kind: str) -> Schema:
     """The JSON Schema of ``scenario`` files, ``sweep`` files or ``result`` summaries.
 
     >>> schema("scenario")["required"], schema("result")["title"]
-    (['kinsim', 'workload', 'run'], 'kinsim result')
+    (['kinsim', 'run'], 'kinsim result')
     """
     makers = {"scenario": _scenario, "sweep": _sweep, "result": _result}
     if kind not in makers:
@@ -73,29 +74,39 @@ def _scenario() -> Schema:
     top = _tidy(whole, names)
     for model in _models(Scenario, {}).values():
         _bounded(definitions.get(model.__name__, {}), model)
-    top["required"] = ["kinsim", "workload", "run"]
+    top["required"] = ["kinsim", "run"]
     top["properties"]["extends"] = {
         "description": "Files that this one is laid upon, relative to it; mappings merge, the later wins.",
         "examples": ["base.yaml", ["base.yaml", "team.yaml"]],
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-    }
-    top["properties"]["pipelines"] = {
-        "description": f"Several pipelines in one account: {NOT_YET.removeprefix('is ')}.",
-        "examples": [{}],
-        "type": "object",
-        "maxProperties": 0,
     }
     for name in FROM_PROFILE & set(definitions):
         _optional(definitions[name])
     for name, section in SECTION_OF.items():
         _remarks(definitions.get(name, {}), section)
     _remarks(top, "")
+    _libraries(top)
     return {
         "$schema": DRAFT,
         "title": "kinsim scenario",
         **top,
         "definitions": dict(sorted(definitions.items())),
     }
+
+
+def _libraries(top: Schema) -> None:
+    """Beside pipelines a section may hold several things by name; without them it is what it is."""
+    properties = top["properties"]
+    top["if"] = {"required": ["pipelines"]}
+    top["else"] = {"required": ["workload"], "properties": {name: properties[name] for name in SHAREABLE}}
+    for name in SHAREABLE:
+        section = properties[name]
+        one = {key: each for key, each in section.items() if key not in ("description", "examples")}
+        properties[name] = {
+            "description": section["description"],
+            "examples": section["examples"],
+            "anyOf": [one, {"type": "object", "additionalProperties": one}],
+        }
 
 
 def _models(kind: Any, found: dict[str, type[BaseModel]]) -> dict[str, type[BaseModel]]:
@@ -389,9 +400,20 @@ def _result() -> Schema:
             "resharding": {"description": "Every call of UpdateShardCount by autoscaling, with what was refused."},
             "cost": {"description": "The monthly bill in USD, fixed and usage parts."},
             "findings": {"description": "What stands out: bottleneck, lower bounds, warnings."},
+            "pipelines": {
+                "type": "object",
+                "description": "Where a scenario has several pipelines, a summary for each, by name.",
+                "additionalProperties": {"type": "object"},
+            },
+            "account": {
+                "type": "object",
+                "description": "What several pipelines take of the account together.",
+                "properties": {"concurrent_executions": metrics["concurrent_executions"]},
+            },
             "shards": {"description": "Every shard that existed: id, parents, hash keys, times."},
         },
-        "required": ["format_version", "metrics"],
+        "required": ["format_version"],
+        "anyOf": [{"required": ["metrics"]}, {"required": ["pipelines"]}],
         "definitions": {"Estimate": estimate},
     }
 

@@ -43,13 +43,10 @@ def _whole(value: Any) -> bool:
 
 
 UNBUILT: dict[str, Callable[[Any], bool]] = {
-    "pipelines": _nothing,
     "engine": _one_of("auto", "reference"),
     "event_source_mapping.filter": _whole,
     "stream.stream_mode": _one_of("PROVISIONED"),
     "stream.warm_throughput": _nothing,
-    "stream.consumers[].event_source_mapping": _nothing,
-    "stream.consumers[].function": _nothing,
     "stream.enhanced_fan_out": _not_true,
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
@@ -82,7 +79,6 @@ WORDS = {
 ADVICE = {
     "stream.stream_mode": "write PROVISIONED and a shard_count",
     "engine": "write auto or reference",
-    "pipelines": "simulate one pipeline at a time",
 }
 
 

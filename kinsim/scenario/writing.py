@@ -13,6 +13,7 @@ from kinsim.scenario.written import yaml_text
 
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
+    from kinsim.scenario.pipelines import Pipelines
 
 
 def remark(node: Node) -> str:
@@ -23,7 +24,7 @@ def remark(node: Node) -> str:
     return f"{origin.label}{': ' if facts else ''}{facts}{note}".replace("\n", " ")
 
 
-def resolved_yaml(scenario: Scenario, folder: Path | None = None) -> str:
+def resolved_yaml(scenario: Scenario | Pipelines, folder: Path | None = None) -> str:
     """Every setting of *scenario* with its source; file names relative to *folder*."""
     root = scenario._document
     if folder is not None:

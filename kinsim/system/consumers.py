@@ -7,6 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from kinsim.errors import SettingError
+from kinsim.system.event_source_mapping import EventSourceMapping
+from kinsim.system.function import Function
 from kinsim.units import FRACTION_PATTERN, SIZE_PATTERN, Duration, Settings, parse_fraction, parse_size_bytes
 
 
@@ -37,7 +39,7 @@ Reads = Annotated[
 
 
 class Consumer(Settings):
-    """Another application that reads the stream by shared throughput (aws:G1, G3, G6)."""
+    """Another application that reads the stream by shared throughput (aws:G1, G3, G6), or another Lambda function."""
 
     name: str = Field(description="Its name.", examples=["archive"], min_length=1)
     reads: Reads | None = Field(
@@ -52,13 +54,34 @@ class Consumer(Settings):
         examples=["1s"],
         ge=0.1,
     )
-    event_source_mapping: Any = Field(default=None, description="A mapping of its own.", examples=[None])
-    function: Any = Field(default=None, description="A function of its own.", examples=[None])
+    event_source_mapping: EventSourceMapping | None = Field(
+        default=None,
+        description="A mapping of its own, which makes it another pipeline of the same stream.",
+        examples=[{"batch_size": 100}],
+    )
+    function: Function | None = Field(
+        default=None,
+        description="A function of its own.",
+        examples=[{"memory_size": "256 MB", "duration": {"fixed": "30ms"}}],
+    )
+    slos: dict[str, Any] = Field(
+        default={},
+        description="Limits of a consumer with a function; those on top hold for the mapping on top.",
+        examples=[{"freshness": {"metric": "end_to_end_latency_s", "statistic": "p99", "at_most": "60s"}}],
+    )
+    alarms: dict[str, Any] = Field(
+        default={},
+        description="Alarms of a consumer with a function.",
+        examples=[{"age": {"metric": "IteratorAge", "statistic": "Maximum", "period": "5m", "threshold": 1_000_000}}],
+    )
 
     @model_validator(mode="after")
     def _reads_something(self) -> Self:
-        if not self.reads and self.event_source_mapping is None and self.function is None:
-            raise SettingError("it is not said what the consumer reads", help="add reads: 100%, or bytes per second")
+        if not self.reads:
+            raise SettingError(
+                "it is not said what the consumer reads",
+                help="add reads: 100%, or bytes per second; or a function of its own",
+            )
         return self
 
     @property

@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(path for path in CONFIGS.glob("*.yaml"))
 KEYS = {path: set(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in FILES}
 SWEEPS = [path for path in FILES if "axes" in KEYS[path]]
-PARTS = [path for path in FILES if not KEYS[path] & {"axes", "workload"}]
+PARTS = [path for path in FILES if not KEYS[path] & {"axes", "workload", "pipelines"}]
 SCENARIOS = [path for path in FILES if path not in SWEEPS + PARTS]
 SHORTER = {
     "overload-to-retention": "3h",

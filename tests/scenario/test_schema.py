@@ -106,7 +106,9 @@ def test_they_fit_as_an_editor_reads_them(path, monkeypatch):
         "run: {duration: 1h, replications: 100_001}",
         "kinsim: 2",
         "foo: 1",
-        "pipelines: {a: {}}",
+        "pipelines: {a: {batch_size: 5}}",
+        "pipelines: {a: {stream: {shards_count: 2}}}",
+        "pipelines: []",
     ],
 )
 def test_mistakes_are_marked_in_the_editor(good, change):

@@ -46,13 +46,15 @@ def command(
     """
     verbose(ctx, loud)
     from kinsim.present.figures import stored
-    from kinsim.present.run_folder import find_result, writable
+    from kinsim.present.run_folder import find_result, member_folders, writable
 
     folder = find_result(Path(result))
-    data, footer = stored.load(folder / "figures")
-    target = Path(out) if out else folder / "figures"
-    with writable(target):
-        written = stored.draw(chosen(data, names), footer, target, formats, size)
+    written: list[Path] = []
+    for each in member_folders(folder):
+        data, footer = stored.load(each / "figures")
+        target = (Path(out) if each == folder else Path(out) / each.name) if out else each / "figures"
+        with writable(target):
+            written += stored.draw(chosen(data, names), footer, target, formats, size)
     write_result("\n".join(str(path) for path in written))
 
 

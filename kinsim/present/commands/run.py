@@ -33,8 +33,10 @@ from kinsim.present.options import (
 )
 
 if TYPE_CHECKING:
+    from kinsim.experiment.pipelines import PipelinesResult
     from kinsim.experiment.result import Result
     from kinsim.scenario import Scenario
+    from kinsim.scenario.pipelines import Pipelines
 
 KEPT = ("invocations", "records")
 
@@ -83,11 +85,12 @@ def command(
         from kinsim.scenario import load
 
         loaded = load(scenario, overrides(settings, seed, replications))
-        require_traces(loaded)
+        for each in loaded.members.values():
+            require_traces(each)
         if loaded.warnings and not quiet:
             write_note(format_problems(loaded.warnings))
         if not quiet:
-            for note in trace_notes(loaded):
+            for note in dict.fromkeys(note for each in loaded.members.values() for note in trace_notes(each)):
                 write_note(f"{scenario}: warning: {note}")
         folder = place_of(out, loaded.name, loaded.config_hash)
         ready = not fresh and _is_there(folder, loaded, kept)
@@ -96,7 +99,7 @@ def command(
             return MET
         wanted = () if no_figures else formats
         if ready:
-            _draw(folder, wanted, size)
+            _draw_all(folder, wanted, size)
         else:
             _compute(loaded, folder, kept, workers, progress, quiet, wanted, size)
         return _report(folder, ready, as_json=as_json, no_fail=no_fail, quiet=quiet)
@@ -110,13 +113,14 @@ def _kept(text: str) -> tuple[str, ...]:
     return names
 
 
-def _is_there(folder: Path, scenario: Scenario, kept: tuple[str, ...]) -> bool:
-    from kinsim.present.run_folder import is_current
+def _is_there(folder: Path, scenario: Scenario | Pipelines, kept: tuple[str, ...]) -> bool:
+    from kinsim.present.run_folder import is_current, member_folders
 
-    return is_current(folder, scenario.config_hash) and all((folder / f"{name}.csv").exists() for name in kept)
+    tables = [each / f"{name}.csv" for each in member_folders(folder) for name in kept]
+    return is_current(folder, scenario.config_hash) and all(table.exists() for table in tables)
 
 
-def _plan(scenario: Scenario, folder: Path, ready: bool) -> str:
+def _plan(scenario: Scenario | Pipelines, folder: Path, ready: bool) -> str:
     """What `--dry-run` says."""
     from kinsim.present.format import quantity
 
@@ -127,7 +131,7 @@ def _plan(scenario: Scenario, folder: Path, ready: bool) -> str:
 
 
 def _compute(
-    scenario: Scenario,
+    scenario: Scenario | Pipelines,
     folder: Path,
     kept: tuple[str, ...],
     workers: int | str,
@@ -137,17 +141,24 @@ def _compute(
     size: str,
 ) -> None:
     """Simulate, and write the folder, which appears complete."""
+    from kinsim.experiment.result import Result
+    from kinsim.present.pipeline_files import write_pipelines
     from kinsim.present.run_files import write_run
     from kinsim.present.run_folder import appearing
 
     started = time.time()
     result = _simulate(scenario, kept, workers, progress, quiet)
     with appearing(folder) as temporary:
-        write_run(result, temporary, folder, command_line(), started)
-        _draw(temporary, formats, size)
+        if isinstance(result, Result):
+            write_run(result, temporary, folder, command_line(), started)
+        else:
+            write_pipelines(result, temporary, folder, command_line(), started)
+        _draw_all(temporary, formats, size)
 
 
-def _simulate(scenario: Scenario, kept: tuple[str, ...], workers: int | str, progress: str, quiet: bool) -> Result:
+def _simulate(
+    scenario: Scenario | Pipelines, kept: tuple[str, ...], workers: int | str, progress: str, quiet: bool
+) -> Result | PipelinesResult:
     """Simulate with progress; Ctrl-C ends local processes at once, whatever they are doing."""
     from kinsim.experiment.executors import Processes, worker_count
     from kinsim.experiment.simulate import simulate
@@ -168,6 +179,14 @@ def _simulate(scenario: Scenario, kept: tuple[str, ...], workers: int | str, pro
 def command_line() -> list[str]:
     """The command as it was typed, for the manifest."""
     return ["kinsim", *sys.argv[1:]]
+
+
+def _draw_all(folder: Path, formats: tuple[str, ...], size: str) -> None:
+    """Draw the figures of each pipeline that are not there yet."""
+    from kinsim.present.run_folder import member_folders
+
+    for each in member_folders(folder):
+        _draw(each, formats, size)
 
 
 def _draw(folder: Path, formats: tuple[str, ...], size: str) -> None:
