@@ -19,5 +19,10 @@ EXTENDS_FILES = 200
 NAME_LENGTH = 200
 """Longest name of a scenario; it becomes a folder."""
 
+PIPELINES = 100
+"""Most pipelines of a scenario."""
+PIPELINE_NAME_LENGTH = 60
+"""Longest name of a pipeline; it becomes a folder within that of the scenario."""
+
 PROBLEMS = 200
 """Most problems collected from one input."""

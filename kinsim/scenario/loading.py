@@ -121,7 +121,8 @@ def build_pipelines(
     for each in documents:
         assert isinstance(each.root.value, dict)
         mark = named.mark if named is not None else root.mark
-        each.root.value["name"] = Node(f"{name}: {each.name}", mark, None, named.origin if named is not None else None)
+        shown = str(name)[: limits.NAME_LENGTH - limits.PIPELINE_NAME_LENGTH - len(": ")]
+        each.root.value["name"] = Node(f"{shown}: {each.name}", mark, None, named.origin if named is not None else None)
         try:
             scenarios[each.name] = build_one(Layers(each.root, (), layers.label, layers.base_dir))
         except ConfigError as error:

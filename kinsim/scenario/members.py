@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from kinsim import limits
 from kinsim.errors import Problem
 from kinsim.scenario.paths import hint_key, hint_word
 from kinsim.scenario.resolve import merge
@@ -66,6 +67,9 @@ def members(root: Node) -> tuple[list[MemberDocument], list[Problem]]:
         others = _lifted(member, alone=not root.child("pipelines"), problems=problems)
         lifted += [member, *(others if member.stream not in streams else ())]
         streams.add(member.stream)
+    if len(lifted) > limits.PIPELINES:
+        message = f"there are {len(lifted)} pipelines, but at most {limits.PIPELINES} can be simulated together"
+        problems.append(root.place.problem(message, "", "leave out those that share nothing with the others"))
     names = [each.name for each in lifted]
     for name in dict.fromkeys(each for each in names if names.count(each) > 1):
         where = root.child("pipelines") or root.find(("stream", "consumers")) or root
@@ -102,15 +106,21 @@ def _listed(root: Node) -> tuple[list[MemberDocument], list[Problem]]:
         if not isinstance(node.value, dict):
             problems.append(node.mark.problem("expected the settings of a pipeline", path, help))
             continue
-        if not name.strip() or not name.isprintable() or set(name) & set('/\\:*?"<>|.'):
-            message = f"{name!r} cannot be the name of a folder with the pipeline's results"
-            problems.append(node.place.problem(message, path, "use letters, digits, - and _"))
+        _check_name(name, node, path, problems)
         for key in set(node.value) - set(SECTIONS):
             where = node.value[key].place
             problems.append(where.problem(f"unknown key {key!r}", f"{path}.{key}", hint_key(key, SECTIONS)))
         found.append(_member(root, name, node, problems))
     _share_workloads(found, problems)
     return found, problems
+
+
+def _check_name(name: str, node: Node, path: str, problems: list[Problem]) -> None:
+    fits = 0 < len(name.strip()) <= limits.PIPELINE_NAME_LENGTH and name.isprintable()
+    if not fits or set(name) & set('/\\:*?"<>|.'):
+        message = f"{name!r} cannot be the name of a folder with the pipeline's results"
+        help = f"use letters, digits, - and _, at most {limits.PIPELINE_NAME_LENGTH}"
+        problems.append(node.place.problem(message, path, help))
 
 
 def _member(root: Node, name: str, node: Node, problems: list[Problem]) -> MemberDocument:
@@ -207,6 +217,7 @@ def _lifted(member: MemberDocument, alone: bool, problems: list[Problem]) -> lis
         if called is None or not isinstance(called.value, str) or not called.value.strip():
             problems.append(node.place.problem("a consumer needs a name", dotted(steps), "add name: archive"))
             continue
+        _check_name(called.value, called, dotted((*steps, "name")), problems)
         assert isinstance(node.value, dict)
         if not _given(node, "function"):
             advice = "add function: {duration: …}, or name what another application reads: reads: 100%"

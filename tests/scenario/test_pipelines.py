@@ -162,6 +162,21 @@ def test_what_is_wrong_with_a_pipeline(old, new, path, words, help):
     assert found[0].line > 0
 
 
+def test_there_may_be_a_hundred_pipelines():
+    listed = "\n".join(f"  p{number}: {{}}" for number in range(101))
+    workload = "workload: {arrivals: {model: poisson, rate: 1/s}}\nrun: {duration: 1m}\n"
+    with pytest.raises(ConfigError, match="there are 101 pipelines, but at most 100"):
+        ks.parse(f"kinsim: 1\n{workload}pipelines:\n{listed}\n")
+
+
+def test_a_long_name_leaves_room_for_that_of_the_pipeline():
+    scenario = ks.parse(TWO.replace("name: two", f"name: {'n' * 200}"))
+    assert scenario.name == "n" * 200
+    assert scenario.members["trail"].name.endswith("n: trail")
+    with pytest.raises(ConfigError, match="at most 60"):
+        ks.parse(TWO.replace("  flow:", f"  {'f' * 61}:"))
+
+
 def test_what_stands_on_top_is_told_once():
     with pytest.raises(ConfigError) as caught:
         ks.parse(TWO.replace("{duration: 10m}", "{duration: ever}"))
