@@ -87,6 +87,8 @@ def _counts(document: Node, scenario: Scenario, settings: Autoscaling, profile: 
     where = line_of(document, ("stream", "shard_count"))
     if shards < settings.min_shards:
         yield (*HERE, "min"), f"min: {settings.min_shards} is above shard_count: {shards}{where}", "start within them"
+    if settings.max_shards is None and settings.out is not None and limits.most_shards is None:
+        yield HERE, f"profile {profile.name} has no quota of shards, and max is missing", "add max: 16"
     if settings.max_shards is not None:
         if shards > settings.max_shards:
             yield (

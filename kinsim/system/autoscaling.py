@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import ceil, inf
 from typing import Any, Literal, Self
 
@@ -144,6 +145,7 @@ class Autoscaling(Settings):
         description="Where `on` is a metric: time from the end of a period until its data are there "
         "(ASSUMPTION aws:CW3).",
         examples=["60s"],
+        le=HOUR_S,
     )
 
     @model_validator(mode="after")
@@ -187,19 +189,21 @@ class Autoscaling(Settings):
             self._implied(name)
 
     def _check_alarm(self) -> None:
-        of_alarm = f"{self.on} is an alarm, which says so itself"
-        for key, value in (
-            ("statistic", self.statistic), ("period", self.period_s), ("metric_delay", self.metric_delay_s),
-        ):  # fmt: skip
-            if value is not None:
-                raise SettingError(of_alarm, help=f"remove it, or write it into alarms.{self.on}", at=(key,))
+        """What only belongs to a metric must not be there."""
+        written: dict[tuple[str, ...], Any] = {
+            ("statistic",): self.statistic, ("period",): self.period_s, ("metric_delay",): self.metric_delay_s,
+        }  # fmt: skip
         for name, way in self.ways():
-            for key in ("threshold", "of_limit"):
-                if getattr(way, key) is not None:
-                    raise SettingError(of_alarm, help=f"remove it, or write it into alarms.{self.on}", at=(name, key))
-            if way.evaluation_periods != 1:
+            written[name, "threshold"], written[name, "of_limit"] = way.threshold, way.of_limit
+            written[name, "evaluation_periods"] = None if way.evaluation_periods == 1 else way.evaluation_periods
+        close = get_close_matches(self.on.lower(), {each.lower(): each for each in IN_TIME}, 1, 0.8)
+        meant = next((each for each in IN_TIME if close and each.lower() == close[0]), None)
+        for at, value in written.items():
+            if value is not None:
                 raise SettingError(
-                    of_alarm, help=f"remove it, or write it into alarms.{self.on}", at=(name, "evaluation_periods")
+                    f"`on` names the alarm {self.on}, which has its own {at[-1]}",
+                    help=f"did you mean on: {meant}?" if meant else f"remove it, or write it into alarms.{self.on}",
+                    at=at,
                 )
 
     def _implied(self, name: str) -> Alarm:

@@ -139,7 +139,7 @@ def test_a_share_of_the_limit_grows_with_the_shards():
     """360 a minute are more than half of 600 and less than half of 1,200, and not less than a quarter of that."""
     settings = (
         "{on: IncomingRecords, out: {factor: 2, of_limit: 50%, cooldown: 0s}, "
-        "in: {factor: 0.5, of_limit: 25%, cooldown: 0s}}"
+        "in: {factor: 0.5, of_limit: 25%, cooldown: 0s}, max: 8}"
     )
     assert calls(run("workload.arrivals.rate=6/s", scaling=settings)) == [(125.0, 1, 2, None)]
 
@@ -241,8 +241,9 @@ def test_its_alarms_change_when_those_of_the_report_do(metric, statistic, period
         ("{on: full, in: {factor: 0.5, on: idle}}", "in.on", "no alarm 'idle'", "alarms are full"),
         ("{on: Errors, out: {factor: 2, threshold: 1}}", "on", "not known while the run goes on", "IncomingBytes"),
         ("{on: IncomingBytes, out: {factor: 2}}", "out", "its threshold is missing", "of_limit: 80%"),
-        ("{on: full, out: {factor: 2, threshold: 1}}", "out.threshold", "full is an alarm", "alarms.full"),
-        ("{on: full, period: 5m, out: {factor: 2}}", "period", "full is an alarm", "alarms.full"),
+        ("{on: full, out: {factor: 2, threshold: 1}}", "out.threshold", "its own threshold", "alarms.full"),
+        ("{on: full, period: 5m, out: {factor: 2}}", "period", "its own period", "alarms.full"),
+        ("{on: incomingBytes, out: {factor: 2, of_limit: 50%}}", "out.of_limit", "its own of_limit", "IncomingBytes?"),
         ("{on: IteratorAge, out: {factor: 2, of_limit: 50%}}", "out.of_limit", "no limit to be a share", "Incoming"),
         ("{on: IncomingBytes, statistic: p99, out: {factor: 2, threshold: 1}}", "statistic", "p99", ""),
         ("{on: IncomingBytes, period: 90s, out: {factor: 2, threshold: 1}}", "period", "whole number of minutes", "1m"),
@@ -258,7 +259,7 @@ def test_bad_input(change, path, says, help):
     assert help in problem.help
 
 
-ON_AGE = "{on: IteratorAge, out: {factor: 2, threshold: 1000}}"
+ON_AGE = "{on: IteratorAge, out: {factor: 2, threshold: 1000}, max: 4}"
 
 
 @pytest.mark.parametrize(
@@ -269,8 +270,10 @@ ON_AGE = "{on: IteratorAge, out: {factor: 2, threshold: 1000}}"
         ("alarms={IteratorAge: {metric: IteratorAge, statistic: Maximum, period: 1m, threshold: 0}}", ON_AGE, ".on",
          "IteratorAge is a metric and the alarm of that name"),
         ("event_source_mapping.iterator_age=invoke_end", ON_AGE, ".on", "end of the invocation"),
-        ("stream.write_limiter=none", "{on: IncomingBytes, out: {factor: 2, of_limit: 50%}}", ".out.of_limit",
+        ("stream.write_limiter=none",
+         "{on: IncomingBytes, out: {factor: 2, of_limit: 50%}, max: 4}", ".out.of_limit",
          "no write limit"),
+        ("profile=ideal", "{on: full, out: {factor: 2}}", "", "no quota of shards, and max is missing"),
     ],
 )  # fmt: skip
 def test_what_cannot_stand_beside_it(change, scaling, path, says):
