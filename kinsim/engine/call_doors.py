@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from kinsim.engine.admission import Doors, Limits, accepted_of, doors_of, together
+from kinsim.engine.admission import Doors, Limits, accepted_of, doors_of, resharded, together
 from kinsim.engine.agent import AgentCaller
-from kinsim.engine.callers import Caller, Latency, OneByOne, Record, Retries, WholeCalls
+from kinsim.engine.callers import Caller, Latency, Moves, OneByOne, Record, Retries, WholeCalls
 from kinsim.engine.draws import Purpose
 from kinsim.engine.kpl import KplCaller
 from kinsim.engine.offers import admit
 from kinsim.engine.overlaps import in_order
 from kinsim.engine.pieces import singles
+from kinsim.engine.rerouting import rerouted, rerouted_singles
+from kinsim.engine.splitting import SourceKeys
 from kinsim.engine.tables import Int64, Rows, Writes
 from kinsim.system.agent import agent_plan
 from kinsim.system.kpl import kpl_plan
 from kinsim.system.producer import RetryPlan, acts_on_answers, call_plan
+from kinsim.system.resharding import Operation
 
 if TYPE_CHECKING:
     from kinsim.engine.pipeline import Pipeline
@@ -88,6 +91,20 @@ class CallDoors:
         self._forget()
         return answers
 
+    def reshard(self, operation: Operation, sources: Sequence[SourceKeys]) -> None:
+        """Close shards and open their children, to which what the callers hold goes by its hash key."""
+
+        def where(rows: Rows, shard: Int64) -> Int64:
+            return rerouted_singles(rows, shard, operation, sources)
+
+        opens = [child.number for child in operation.opens]
+        self.shards = [each for each in self.shards if each not in operation.closes] + opens
+        self.level = np.concatenate([self.level, np.zeros((max(opens) + 1 - len(self.level), 6), np.int64)])
+        self.place = where(self.known, self.place)
+        shard_of = dict(zip(self.numbers.tolist(), self.place.tolist(), strict=True))
+        for caller in self.callers:
+            caller.reshard(Moves(operation.end_us, operation.closes, opens, shard_of, where))
+
     def next_retry_us(self, place: int) -> int | None:
         """When one of the callers, which have all shards in common, acts next; None if all are through."""
         if not any(caller.busy() for caller in self.callers):
@@ -106,6 +123,7 @@ class CallDoors:
 
     def _take(self, parts: list[Rows], until_us: int) -> None:
         fresh, place = together([in_order(singles(rows)) for rows in parts])
+        place = np.array(self.shards, np.int64)[place]
         for number, caller in enumerate(self.callers):
             mine = np.flatnonzero(fresh.source == number) if len(self.callers) > 1 else slice(None)
             rows, places = caller.prepare(fresh.take(mine), place[mine], until_us)
@@ -155,8 +173,8 @@ class CallDoors:
         row = self.numbers.searchsorted(events[:, 1])
         at = self.place[row]
         answers: list[tuple[Rows, list[Writes]]] = []
-        for place, shard in enumerate(self.shards):
-            mine = at == place
+        for shard in self.shards:
+            mine = at == shard
             if not mine.any():
                 answers.append((Rows.empty(), []))
                 continue
@@ -182,6 +200,19 @@ def all_doors(shards: int, limits: Limits, arrivals: Arrivals, jitter_key: int) 
     if any(makers):
         return [CallDoors(list(range(shards)), limits, plans, makers, jitter_key)]
     return doors_of(shards, limits, plans, jitter_key)
+
+
+def after_resharding(
+    doors: Sequence[Doors | CallDoors], operation: Operation, sources: Sequence[SourceKeys]
+) -> Sequence[Doors | CallDoors]:
+    """The doors of a run once *operation* has closed and opened shards."""
+    first = doors[0]
+    if isinstance(first, CallDoors):
+        first.reshard(operation, sources)
+        return doors
+    plain = [each for each in doors if isinstance(each, Doors)]
+    opens = [child.number for child in operation.opens]
+    return resharded(plain, operation.closes, opens, lambda each: rerouted(each, operation, sources))
 
 
 def _next_us(caller: Caller) -> int:

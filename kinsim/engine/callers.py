@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ class Record:
     row: int
     """Its number among all that came to the doors."""
     place: int
-    """The shard that its key belongs to, by its place among the doors."""
+    """The shard that its key belongs to."""
     index: int
     created_us: int
     data_bytes: int
@@ -42,6 +42,19 @@ class Record:
     attempts: int = 0
     """Offers so far."""
     stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What a split or a merge changes for producers."""
+
+    now_us: int
+    closes: Sequence[int]
+    opens: Sequence[int]
+    shard_of: Mapping[int, int]
+    """The shards of all records that came to the doors, by their numbers."""
+    where: Callable[[Rows, Int64], Int64]
+    """The shards of other records, by those that they had before."""
 
 
 class Latency:
@@ -92,6 +105,11 @@ class Caller(ABC):
     @abstractmethod
     def answered(self, now_us: int, call: list[Record], rejected: list[Record]) -> list[Record]:
         """The records that it gives up after *rejected* of *call* were not stored."""
+
+    def reshard(self, moves: Moves) -> None:
+        """Shards are closed and others opened: what it holds goes to those that are open now."""
+        for record in self.held():
+            record.place = moves.shard_of[record.row]
 
     @abstractmethod
     def held(self) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kinsim.engine.callers import Caller, Latency, Record, Retries
+from kinsim.engine.callers import Caller, Latency, Moves, Record, Retries
 from kinsim.engine.clock import LEAST_CYCLE_US
 from kinsim.engine.tables import Int64, Rows
 from kinsim.rule import compiled
@@ -128,6 +128,8 @@ class KplCaller(Caller):
         self.collected: list[Record] = []
         self.collected_bytes, self.number, self.sent = 0, 0, 0
         self.rejected_us = -1
+        self.resharded_us = 0
+        """When shards were last closed and opened."""
 
     # -- user records become Kinesis records
 
@@ -169,7 +171,8 @@ class KplCaller(Caller):
         out = rows.take(starts)
         if not ends:
             return out, out.time_us
-        made, several = np.array(made_us, np.int64), np.diff(np.array([0, *ends])) > 1
+        made = np.maximum(np.array(made_us, np.int64), self.resharded_us)
+        several = np.diff(np.array([0, *ends])) > 1
         packed = rows.take(slice(0, done))
         names = (*SUMS, "by_rule") if len(packed.by_rule) else SUMS
         sums = {name: np.add.reduceat(getattr(packed, name), starts, axis=-1) for name in names}
@@ -184,6 +187,35 @@ class KplCaller(Caller):
         )
         payload_bytes, put_units = self.weights(out)
         return replace(out, payload_bytes=payload_bytes, put_units=put_units), began
+
+    def reshard(self, moves: Moves) -> None:
+        """Part what is in no aggregate yet by its new shards, and let the limits of new shards begin (aws:K6)."""
+        super().reshard(moves)
+        now_us, closes = moves.now_us, moves.closes
+        self.resharded_us = now_us
+        for shard in closes:
+            if shard in self.open:
+                rows = self.open.pop(shard)
+                self._open_in(rows, moves.where(rows, np.full(len(rows), shard)))
+        waits = [entry for shard in closes if shard in self.limits for entry in self.limits.pop(shard).queue]
+        self.events = [event for event in self.events if event[1] != DRAIN or event[2] not in closes]
+        heapq.heapify(self.events)
+        if self.records_per_s:
+            self.limits |= {shard: ShardLimit(since_us=now_us) for shard in moves.opens}
+        for deadline_us, row, record in waits:
+            if row in self.queued:
+                self._queue(record, deadline_us)
+                self._drain_soon(record.place, now_us)
+        self._look()
+
+    def _open_in(self, rows: Rows, shards: Int64) -> None:
+        """Let user records wait for others of their shards, in order of time."""
+        for shard in np.unique(shards).tolist():
+            mine = rows.take(shards == shard)
+            if shard in self.open:
+                mine = Rows.concatenate([self.open[shard], mine])
+                mine = mine.take(np.lexsort((mine.index, mine.time_us)))
+            self.open[shard] = mine
 
     @property
     def merged(self) -> int:  # type: ignore[override]
@@ -241,11 +273,14 @@ class KplCaller(Caller):
         if not self.records_per_s:
             self._collect(record, now_us, deadline_us)
             return
+        self._queue(record, deadline_us)
+        self._drain(record.place, now_us)
+
+    def _queue(self, record: Record, deadline_us: int) -> None:
         limit = self.limits.setdefault(record.place, ShardLimit())
         heapq.heappush(limit.queue, (deadline_us, record.row, record))
         heapq.heappush(limit.oldest, (self.since[record.row], record.row, record))
         self.queued.add(record.row)
-        self._drain(record.place, now_us)
 
     def _drain(self, place: int, now_us: int) -> None:
         """Give up what is too old, then let pass what there are tokens for, in order of deadline."""
@@ -270,7 +305,12 @@ class KplCaller(Caller):
                 self.queued.remove(row)
                 self._collect(record, now_us, deadline_us)
             heapq.heappop(limit.queue)
-        if limit.queue and limit.drain_us == NEVER_US:
+        if limit.queue:
+            self._drain_soon(place, now_us)
+
+    def _drain_soon(self, place: int, now_us: int) -> None:
+        limit = self.limits[place]
+        if limit.drain_us == NEVER_US:
             limit.drain_us = next_drain_us(now_us)
             heapq.heappush(self.events, (limit.drain_us, DRAIN, place, []))
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
 
-from kinsim.engine.admission import Doors, in_parts, resharded
+from kinsim.engine.admission import in_parts
 from kinsim.engine.autoscaling import controller_of
 from kinsim.engine.backlog import InitialBacklog
-from kinsim.engine.call_doors import MakeCaller, all_doors
+from kinsim.engine.call_doors import MakeCaller, after_resharding, all_doors
 from kinsim.engine.clock import ARRIVALS, CHANGES, ENDS, LEAST_CYCLE_US, STARTS, At, Clock, Process
 from kinsim.engine.concurrency import Slots
 from kinsim.engine.controlling import IteratorAges
@@ -31,7 +31,6 @@ from kinsim.engine.plan import NO_LIMIT, OFF, Plan, plan
 from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import LineReader, Reader
 from kinsim.engine.redriving import REDRIVEN, Redrive
-from kinsim.engine.rerouting import rerouted
 from kinsim.engine.shard_lanes import DealtLanes, DealtReader, LaneReader, ShardLanes
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.shards import Controller, Shards
@@ -265,8 +264,7 @@ class Pipeline:
         self.stream.change()
         sources = self.stream.splitter.sources
         opens = [child.number for child in operation.opens]
-        doors = [each for each in self.doors if isinstance(each, Doors)]
-        self.doors = resharded(doors, operation.closes, opens, lambda each: rerouted(each, operation, sources))
+        self.doors = after_resharding(self.doors, operation, sources)
         for number in opens:
             shard = self._shard(self.scenario, self.replication, number)
             shard.wait_for_parents()

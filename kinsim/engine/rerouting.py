@@ -42,6 +42,18 @@ def rerouted(waiting: Waiting, operation: Operation, sources: Sequence[SourceKey
     return moved
 
 
+def rerouted_singles(rows: Rows, shard: Int64, operation: Operation, sources: Sequence[SourceKeys]) -> Int64:
+    """The shards of single records, once *operation* has closed and opened some."""
+    moved, found = np.isin(shard, operation.closes), shard.copy()
+    found[moved] = operation.opens[0].number
+    if len(operation.opens) == 2:
+        upper = operation.opens[1]
+        for source in np.unique(rows.source[moved]).tolist():
+            mine = np.flatnonzero(moved & (rows.source == source))
+            found[mine[holds(upper, rows.take(mine), sources[source])]] = upper.number
+    return found
+
+
 def _above(waiting: Waiting, lower: Child, upper: Child, sources: Sequence[SourceKeys]) -> Int64:
     """How many records of each entry the upper child takes."""
     rows, records = waiting.rows, waiting.entries[:, RECORDS]

@@ -16,7 +16,6 @@ from kinsim.scenario.resolve import scalar_value
 from kinsim.scenario.tree import NOWHERE, Mark, Node, dotted
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import ADVICE, NOT_YET, OFF, UNBUILT, WITHOUT_EFFECT, is_off, places
-from kinsim.system.producer import acts_on_answers
 from kinsim.system.resharding import ReshardLimits, planned
 from kinsim.units import parse_count
 
@@ -176,11 +175,6 @@ def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
     found: list[tuple[Steps, str]] = []
     if mapping.tumbling_window_s:
         found.append((("event_source_mapping", "tumbling_window"), "a tumbling window"))
-    for name, source in scenario.workload.sources.items():
-        own = source.producer is not None
-        if acts_on_answers(source.producer or scenario.producer):
-            steps: Steps = ("workload", "sources", name, "producer") if own else ("producer",)
-            found.append((steps, "a producer that acts on the answers to whole calls"))
     return [
         problem_at(
             document, steps, f"{what} beside stream.{cause}{line_of(document, ('stream', cause))} {NOT_YET}",
