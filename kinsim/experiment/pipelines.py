@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinsim.engine.together import Tally
-from kinsim.experiment.result import Result
+from kinsim.experiment.result import Result, Told
 from kinsim.experiment.statistics import NOTHING, Estimate, estimate
 from kinsim.experiment.summary import FORMAT_VERSION, Json
 from kinsim.experiment.verdict import verdict_sentence
@@ -68,19 +67,15 @@ def concurrency(tally: Tally) -> Statistics:
     return found
 
 
-class SummarisedTogether(ABC):
+class SummarisedTogether(Told):
     """What can be read off the summary of several pipelines, computed just now or stored.
 
     ``result["flow-logs"]`` is the result of one pipeline, with all that a result has; `metrics`, `timeseries` and
-    the tables here have a column `pipeline`.
+    the tables here have a column `pipeline`, and SLOs and alarms are named PIPELINE.NAME.
     """
 
     pipelines: Mapping[str, Any]
     """The result of each pipeline, in the order of the file."""
-
-    @abstractmethod
-    def summary(self) -> Json:
-        """Everything as plain data for JSON; what console and files show comes from here."""
 
     def __getitem__(self, name: str) -> Any:
         """The result of one pipeline."""
@@ -94,29 +89,6 @@ class SummarisedTogether(ABC):
         return name in self.pipelines
 
     @property
-    def slos(self) -> list[Json]:
-        """Each SLO of each pipeline, named PIPELINE.SLO."""
-        slos: list[Json] = self.summary()["slos"]
-        return slos
-
-    @property
-    def alarms(self) -> Json:
-        """Each alarm of each pipeline, named PIPELINE.ALARM."""
-        alarms: Json = self.summary()["alarms"]
-        return alarms
-
-    @property
-    def cost(self) -> Json:
-        """Cost per month of each pipeline, what they share counted once, and in all."""
-        cost: Json = self.summary()["cost"]
-        return cost
-
-    @property
-    def verdict(self) -> str:
-        """How many SLOs are met, in a sentence."""
-        return str(self.summary()["findings"]["verdict"])
-
-    @property
     def concurrent_executions(self) -> dict[str, Estimate | None]:
         """Invocations of all pipelines in progress, over time."""
         found = self.summary()["account"]["concurrent_executions"]
@@ -125,24 +97,10 @@ class SummarisedTogether(ABC):
     @property
     def metrics(self) -> pd.DataFrame:
         """One row per pipeline and statistic."""
-        return self._together("metrics")
+        return self.table("metrics")
 
-    @property
-    def timeseries(self) -> pd.DataFrame:
-        """All series by minute in long form."""
-        return self._together("timeseries")
-
-    @property
-    def invocations(self) -> pd.DataFrame:
-        """One row per invocation; kept with ``keep=["invocations"]``."""
-        return self._together("invocations")
-
-    @property
-    def records(self) -> pd.DataFrame:
-        """One row per record or group of equal records of each pipeline; kept with ``keep=["records"]``."""
-        return self._together("records")
-
-    def _together(self, name: str) -> pd.DataFrame:
+    def table(self, name: str) -> pd.DataFrame:
+        """The `metrics`, the `timeseries` or a table that was kept, with the pipeline of each row."""
         import pandas as pd
 
         frames = []

@@ -25,14 +25,60 @@ if TYPE_CHECKING:
 TABLES = ("invocations", "records")
 
 
-class Summarised(ABC):
-    """What can be read off a summary, whether it was computed just now or comes from a folder."""
-
-    _estimates: dict[str, dict[str, Estimate | None]] | None = None
+class Told(ABC):
+    """What a summary and the tables beside it tell, of one pipeline or of several."""
 
     @abstractmethod
     def summary(self) -> Json:
         """Everything as plain data for JSON; what console and files show comes from here."""
+
+    @abstractmethod
+    def table(self, name: str) -> pd.DataFrame:
+        """The `timeseries`, or a table that was kept."""
+
+    @property
+    def slos(self) -> list[Json]:
+        """Each SLO with value, interval, limit and status: met, missed or undecided."""
+        slos: list[Json] = self.summary()["slos"]
+        return slos
+
+    @property
+    def alarms(self) -> Json:
+        """Each alarm by name: when it went off, in how many replications, and its changes of state."""
+        alarms: Json = self.summary()["alarms"]
+        return alarms
+
+    @property
+    def cost(self) -> Json:
+        """Cost per month with its parts."""
+        cost: Json = self.summary()["cost"]
+        return cost
+
+    @property
+    def verdict(self) -> str:
+        """How many SLOs are met, in a sentence."""
+        return str(self.summary()["findings"]["verdict"])
+
+    @property
+    def timeseries(self) -> pd.DataFrame:
+        """All series by minute in long form; Timestamp is in seconds from the start of the run."""
+        return self.table("timeseries")
+
+    @property
+    def invocations(self) -> pd.DataFrame:
+        """One row per invocation; kept with ``keep=["invocations"]``."""
+        return self.table("invocations")
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """One row per record or group of equal records; kept with ``keep=["records"]``."""
+        return self.table("records")
+
+
+class Summarised(Told):
+    """What can be read off a summary, whether it was computed just now or comes from a folder."""
+
+    _estimates: dict[str, dict[str, Estimate | None]] | None = None
 
     @property
     def estimates(self) -> dict[str, dict[str, Estimate | None]]:
@@ -74,18 +120,6 @@ class Summarised(ABC):
         return pd.DataFrame.from_dict(rows, orient="index")
 
     @property
-    def slos(self) -> list[Json]:
-        """Each SLO with value, interval, limit and status: met, missed or undecided."""
-        slos: list[Json] = self.summary()["slos"]
-        return slos
-
-    @property
-    def alarms(self) -> Json:
-        """Each alarm by name: when it went off, in how many replications, and its changes of state."""
-        alarms: Json = self.summary()["alarms"]
-        return alarms
-
-    @property
     def rules(self) -> list[Json]:
         """Each rule of the function, the one that takes most time first: `name`, `duration_share` and its alerts."""
         rules: list[Json] = self.summary().get("rules", [])
@@ -98,21 +132,10 @@ class Summarised(ABC):
         return calls
 
     @property
-    def cost(self) -> Json:
-        """Cost per month with its parts."""
-        cost: Json = self.summary()["cost"]
-        return cost
-
-    @property
     def bounds(self) -> dict[str, int]:
         """Fewest shards by bytes, records and consumer speed at the mean load, by arithmetic."""
         bounds: dict[str, int] = self.summary()["bounds"]
         return bounds
-
-    @property
-    def verdict(self) -> str:
-        """How many SLOs are met, in a sentence."""
-        return str(self.summary()["findings"]["verdict"])
 
     @property
     def bottleneck(self) -> str:
@@ -174,22 +197,8 @@ class Result(Summarised):
         """SHA-256 of every number of every replication."""
         return digest([replication.digest() for replication in self.replications])
 
-    @property
-    def timeseries(self) -> pd.DataFrame:
-        """All series by minute in long form; Timestamp is in seconds from the start of the run."""
-        return self._frames("timeseries")
-
-    @property
-    def invocations(self) -> pd.DataFrame:
-        """One row per invocation; kept with ``keep=["invocations"]``."""
-        return self._frames("invocations")
-
-    @property
-    def records(self) -> pd.DataFrame:
-        """One row per record or group of equal records; kept with ``keep=["records"]``."""
-        return self._frames("records")
-
-    def _frames(self, name: str) -> pd.DataFrame:
+    def table(self, name: str) -> pd.DataFrame:
+        """The `timeseries`, or a table that was kept."""
         import pandas as pd
 
         if name in TABLES and name not in self.replications[0].tables:

@@ -86,22 +86,8 @@ class StoredResult(Summarised):
         """Figures: ``result.plot.iterator_age()`` returns a matplotlib Figure."""
         return StoredRunPlots(self.folder)
 
-    @property
-    def timeseries(self) -> pd.DataFrame:
-        """Mean of all series by minute in long form; Timestamp is in seconds from the start of the run."""
-        return self._table("timeseries")
-
-    @property
-    def invocations(self) -> pd.DataFrame:
-        """One row per invocation, where the table was kept."""
-        return self._table("invocations")
-
-    @property
-    def records(self) -> pd.DataFrame:
-        """One row per record or group of equal records, where the table was kept."""
-        return self._table("records")
-
-    def _table(self, name: str) -> pd.DataFrame:
+    def table(self, name: str) -> pd.DataFrame:
+        """The `timeseries`, its mean over replications, or a table that was kept."""
         import pandas as pd
 
         path = self.folder / f"{name}.csv"
