@@ -66,6 +66,22 @@ class Amount:
         return max(self.mean, min(self.often, high))
 
 
+def share_above(spread: Distribution, limit: float) -> float:
+    """Probability that *spread* exceeds *limit*, to a millionth, by halving its quantiles.
+
+    >>> from kinsim.system.distributions.families import Uniform
+    >>> round(share_above(Uniform[float](distribution="uniform", low=0, high=10), 7.5), 6)
+    0.25
+    """
+    low, high = 0.0, 1.0
+    if spread.constant is not None or spread.highest <= limit:
+        return float(spread.highest > limit)
+    while high - low > 1e-7:
+        middle = (low + high) / 2
+        low, high = (low, middle) if spread.quantile(middle) > limit else (middle, high)
+    return 1.0 - high
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """A source in means."""
@@ -243,6 +259,16 @@ class Arithmetic:
     def record_bytes(self) -> float:
         """Mean bytes of a record with its key."""
         return self._mean(lambda load: load.record_bytes)
+
+    def share_above(self, size_bytes: int) -> float:
+        """Share of the records that weigh more than that, keys included."""
+        return self._mean(lambda load: self._share_above(load, size_bytes - load.key_bytes))
+
+    def _share_above(self, load: Load, data_bytes: float) -> float:
+        size = self.scenario.workload.sources[load.name].record_size_bytes
+        if load.data_bytes != size.mean:  # packed by a producer: its mean stands for all
+            return float(load.data_bytes > data_bytes)
+        return share_above(size, data_bytes)
 
     @cached_property
     def log_events(self) -> float:

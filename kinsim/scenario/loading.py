@@ -26,6 +26,7 @@ from kinsim.scenario.resolve import Layers, assigned, default_name, merge, resol
 from kinsim.scenario.tree import Mark, Node, Origin, Source, Tree
 from kinsim.scenario.tree import Path as Steps
 from kinsim.scenario.unbuilt import UNBUILT, is_off
+from kinsim.scenario.write_room import check_writes
 from kinsim.scenario.written import fill_defaults
 from kinsim.scenario.yaml12 import read_tree
 
@@ -98,7 +99,7 @@ def build_one(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
         more = [each for each in problems_of(error, document) if each.path not in reported]
         found += with_ranges(more, document, profile)
     if scenario is not None and not found:
-        found += check_resharding(document, scenario, profile)
+        found += [*check_resharding(document, scenario, profile), *check_writes(document, scenario)]
         found += check_autoscaling(document, scenario, profile)
     if found or scenario is None:
         raise ConfigError(found[: limits.PROBLEMS])

@@ -12,6 +12,7 @@ from kinsim.scenario.checks import problem_at
 from kinsim.scenario.model import unit_of_statistic
 from kinsim.scenario.tree import Path as Steps
 from kinsim.system.account import most_executions
+from kinsim.system.stream import LARGE_RECORD_BYTES
 from kinsim.system.workload.modulation import Modulated
 from kinsim.system.workload.trace import TraceArrivals, file_trouble, unused_totals
 from kinsim.units import format_duration
@@ -91,13 +92,14 @@ def stream_capacity(known: Arithmetic) -> Iterator[Finding]:
     capacity = min(by_records, by_bytes / known.record_bytes if known.record_bytes else math.inf)
     where: Steps = ("stream", "shard_count")
     shards = _shards(known)
+    of_bytes = " of the bytes" if capacity < by_records else ""
     if rate > capacity:
         needed = known.shards_needed(rate)
         yield (
             where,
             (
                 f"{shards} {_take(known)} {capacity:,.0f} records a second of {known.record_bytes:,.0f} B; "
-                f"{rate:,.0f} come on average: at least {1 - capacity / rate:.0%} are rejected"
+                f"{rate:,.0f} come on average: at least {1 - capacity / rate:.0%}{of_bytes} are rejected"
             ),
             _needs(needed, "bytes", "records"),
         )
@@ -224,6 +226,23 @@ def record_size(known: Arithmetic) -> Iterator[Finding]:
             )
 
 
+def large_records(known: Arithmetic) -> Iterator[Finding]:
+    """How many records are above 1 MiB, against what a stream is made for (aws:W9)."""
+    most = known.scenario.profile_data.constants.get("large_record_share_max")
+    if most is None or known.scenario.stream.max_record_size_bytes == LARGE_RECORD_BYTES:
+        return
+    share = known.share_above(LARGE_RECORD_BYTES)
+    if share > most.value:
+        yield (
+            ("stream", "max_record_size"),
+            (
+                f"{share:.1%} of the records are above 1 MiB, more than the {most.value:.0%} that AWS recommends at "
+                "most: each takes of the burst that all share, which comes back at the shard's write limit"
+            ),
+            "send fewer of them, or put their data into S3 and send its place (aws:W9)",
+        )
+
+
 def batch_payload(known: Arithmetic) -> Iterator[Finding]:
     """Batch size against what an event holds (aws:E8)."""
     mapping = known.scenario.event_source_mapping
@@ -346,8 +365,8 @@ def prices_of_another_region(known: Arithmetic) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Arithmetic], Iterator[Finding]], ...] = (
-    batch_time, stream_capacity, consumer_capacity, backlog, record_size, batch_payload, concurrency, keys, never_seen,
-    traces, bare_milliseconds, prices_of_another_region,
+    batch_time, stream_capacity, consumer_capacity, backlog, record_size, large_records, batch_payload, concurrency,
+    keys, never_seen, traces, bare_milliseconds, prices_of_another_region,
 )  # fmt: skip
 
 

@@ -134,12 +134,22 @@ class Stream(Settings):
         """Write limit of a shard in records per second, AWS's where none is named."""
         return self.write_limit_records or AWS_WRITE_RECORDS_PER_S
 
+    @property
+    def room_bytes(self) -> int | None:
+        """Most bytes that a shard ever takes at once (aws:W7); None: without limit."""
+        if self.limiter == TOKEN_BUCKET:
+            return self.write_burst_bytes or self.bytes_per_s
+        return self.bytes_per_s if self.limiter else None
+
 
 AWS_WRITE_BYTES_PER_S = 1_048_576
 """aws:W2 and W3: 1 MiB per second and shard, keys included; the same in every year."""
 
 AWS_WRITE_RECORDS_PER_S = 1_000
 """aws:W1."""
+
+LARGE_RECORD_BYTES = 1_048_576
+"""Records above this, key included, are large ones (aws:W8, W9)."""
 
 GET_RECORDS_MAX_RECORDS = 10_000
 """aws:G2."""

@@ -388,7 +388,7 @@ def test_every_check_stays_silent_on_ideal_scenarios():
         BASE.replace("aws-2017", "ideal").replace("rate: 100/s", "rate: 1e6/s").replace("per_record: 1ms", "fixed: 0s")
     )
     assert warned(text) == []
-    assert len(CHECKS) == 12
+    assert len(CHECKS) == 13
 
 
 def test_prices_are_those_of_one_region():
