@@ -282,3 +282,14 @@ def test_what_cannot_stand_beside_it(change, scaling, path, says):
     problem = told.value.problems[0]
     assert problem.path == f"stream.autoscaling{path}"
     assert says in problem.message
+
+
+def test_all_readers_of_a_stream_see_the_same_calls():
+    """A reader with a function of its own does not change what the stream's controller does, and finds its shards."""
+    alone = run()
+    reader = "{name: other, event_source_mapping: {batch_size: 5}, function: {duration: 20ms}}"
+    both = run(f"stream.consumers=[{reader}]")["pipelines"]
+    assert calls(both["main"]) == calls(both["other"]) == calls(alone)
+    assert both["main"]["shards"] == both["other"]["shards"] == alone["shards"]
+    stored = 1_559 + 2 * 5_960  # as in the first test
+    assert both["other"]["metrics"]["processed_records"]["sum"]["value"] == stored
