@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kinsim.engine.call_doors import MakeCaller, caller_of
 from kinsim.engine.context import Context, Drawer, contexts, microseconds, most_call_bytes
 from kinsim.engine.overlaps import in_order
-from kinsim.engine.pipeline import Pipeline, Pricing
+from kinsim.engine.pipeline import Pipeline, Pricing, billing_unit_bytes
 from kinsim.engine.splitting import Splitter
 from kinsim.engine.tables import Rows
 from kinsim.system.partition_keys import KeyTable
@@ -245,7 +245,7 @@ def arrivals_key(scenario: Scenario, replication: int) -> str:
             scenario.workload, scenario.producer, member.stream_seed, replication, run.duration_s, run.until,
             run.start_time,
             bool(scenario.stream.limiter), most_call_bytes(scenario),
-            scenario.event_source_mapping.payload_envelope_bytes, scenario.profile_data.constant("put_unit_bytes"),
+            scenario.event_source_mapping.payload_envelope_bytes, billing_unit_bytes(scenario),
             function.calls, member.reader_seed if function.calls else None,
             [fault.call for fault in function.faults if fault.kind == "call_fails"] if function.calls else [], files,
             *((each.name, each.match, each.alert, each.call) for each in function.rules if each.match),

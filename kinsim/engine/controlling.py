@@ -20,7 +20,7 @@ MINUTE_US = 60_000_000
 
 @dataclass(slots=True)
 class Taken:
-    """What one shard took in within a minute, or several shards together."""
+    """What one shard took in within a period, or several shards together."""
 
     records: int = 0
     """Records accepted."""
@@ -37,7 +37,7 @@ class Taken:
 
 
 class Intake:
-    """What each shard took in by minute, from the answers of their doors.
+    """What each shard took in by period, a minute unless told otherwise, from the answers of their doors.
 
     >>> zero, at_us = np.zeros(2, np.int64), np.array([59_000_000, 61_000_000])
     >>> intake = Intake()
@@ -46,13 +46,14 @@ class Intake:
     ({3: Taken(records=4, size=100, rejected=1)}, Taken(records=5, size=100, rejected=0))
     """
 
-    def __init__(self) -> None:
+    def __init__(self, period_us: int = MINUTE_US) -> None:
+        self._period_us = period_us
         self._minutes: dict[int, dict[int, Taken]] = {}
 
     def add(self, writes: Sequence[Writes]) -> None:
         """Count these."""
         for each in writes:
-            minute = each.time_us // MINUTE_US
+            minute = each.time_us // self._period_us
             edges = [0, *(np.flatnonzero(minute[1:] != minute[:-1]) + 1).tolist(), minute.size]
             for start, end in pairwise(edges):
                 part = slice(start, end)

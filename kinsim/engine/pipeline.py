@@ -22,6 +22,7 @@ from kinsim.engine.tables import Int64, Rows
 from kinsim.errors import ConfigError, Problem
 from kinsim.system.distributions import Distribution
 from kinsim.system.function import draw_calls
+from kinsim.system.on_demand import UNIT_BYTES
 from kinsim.system.partition_keys import (
     EVEN,
     GROUP_DRAWN,
@@ -67,7 +68,7 @@ DRAWERS: dict[str, Callable[[Context], Drawer]] = {
 
 @dataclass(frozen=True)
 class Pricing:
-    """What turns a record's bytes into payload and PUT units."""
+    """What turns a record's bytes into payload and the units that are paid for."""
 
     envelope_bytes: int
     put_unit_bytes: int
@@ -78,9 +79,14 @@ class Pricing:
         """What *scenario* says of it."""
         return cls(
             scenario.event_source_mapping.payload_envelope_bytes,
-            int(scenario.profile_data.constant("put_unit_bytes")),
+            billing_unit_bytes(scenario),
             scenario.function,
         )
+
+
+def billing_unit_bytes(scenario: Scenario) -> int:
+    """Bytes of the units that a record's data is rounded up to: PUT units, on demand whole KB (aws:P3, P7)."""
+    return UNIT_BYTES if scenario.stream.on_its_own else int(scenario.profile_data.constant("put_unit_bytes"))
 
 
 LINES_OF_A_RECORD = 10_000

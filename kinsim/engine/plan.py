@@ -12,11 +12,13 @@ from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
+from kinsim.system.on_demand import Growth
 from kinsim.system.resharding import Operation, ReshardLimits, planned
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
     from kinsim.system.function import Function
+    from kinsim.system.stream import Stream
 
 NO_LIMIT = 1 << 62
 """Stands for a limit that is off where a rule takes a minimum."""
@@ -103,6 +105,8 @@ class Plan:
     shard_count: int
     operations: tuple[Operation, ...]
     """Splits and merges that end within the run."""
+    growth: Growth | None
+    """How Kinesis splits the shards by itself, in an on-demand mode."""
     discovery_us: int
     limits: Limits
     retention_us: int
@@ -174,6 +178,7 @@ def plan(scenario: Scenario) -> Plan:
         drained=run.until == "drained",
         shard_count=stream.shard_count,
         operations=_operations(scenario),
+        growth=_growth(stream),
         discovery_us=_us(mapping.shard_discovery_s),
         limits=Limits.of(stream),
         retention_us=_us(stream.retention_period_s, NO_LIMIT),
@@ -230,6 +235,23 @@ def _operations(scenario: Scenario) -> tuple[Operation, ...]:
     limits = ReshardLimits(_us(stream.reshard_operation_time_s))
     operations = planned(stream.shard_count, stream.reshard, limits) if stream.reshard else []
     return tuple(each for each in operations if each.end_us < _us(scenario.run.duration_s))
+
+
+def _growth(stream: Stream) -> Growth | None:
+    how = stream.on_demand
+    if how is None or not stream.on_its_own:
+        return None
+    most = how.max_write_throughput_bytes
+    return Growth(
+        period_us=_us(how.peak_period_s),
+        delay_us=_us(how.scale_delay_s),
+        headroom=how.headroom,
+        limit_bytes=stream.bytes_per_s,
+        limit_records=stream.records_per_s,
+        split_above_bytes=how.split_above_bytes,
+        even=how.placement == "even",
+        most_shards=NO_LIMIT if most is None else max(stream.shard_count, most // stream.bytes_per_s),
+    )
 
 
 def _read_limits(scenario: Scenario) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from kinsim.engine.concurrency import Slots
 from kinsim.engine.controlling import IteratorAges
 from kinsim.engine.dealing import Dealer, LaneLog
 from kinsim.engine.draws import Purpose, address_key, uniform
+from kinsim.engine.growing import grower_of
 from kinsim.engine.invoking import Invoker
 from kinsim.engine.lane import Lane
 from kinsim.engine.pieces import singles
@@ -95,7 +96,7 @@ class Pipeline:
         self.to_redrive = 0
         """Shards whose discarded records have not been put back yet."""
         self.scenario, self.replication = scenario, replication
-        controller = controller or controller_of(scenario)
+        controller = controller or controller_of(scenario) or grower_of(self.plan)
         self.stream = Shards(self.plan.shard_count, self.plan.operations, arrivals, controller, self.plan.duration_us)
         self.unread: set[int] = set()
         """Shards that are not read yet, or no more."""

@@ -6,10 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kinsim.system.on_demand import UNIT_BYTES
+
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
 
 PUT_UNIT_BYTES = 25_600
+LONG_TERM_S = 7 * 86_400.0
+"""Age from which records are kept at the price of long-term retention (aws:P5, P8)."""
 HOURS_PER_MONTH = 730.0
 MB_PER_GB = 1_024
 
@@ -85,6 +89,38 @@ def kinesis_cost(
     return shards * hours * per_hour + put_units * price_put_unit_million / 1e6
 
 
+def on_demand_cost(
+    hours: float = HOURS_PER_MONTH,
+    gb_in: float = 0.0,
+    gb_out: float = 0.0,
+    *,
+    price_stream_hour: float = 0.04,
+    price_gb_in: float = 0.08,
+    price_gb_out: float = 0.04,
+) -> dict[str, float]:
+    """USD for a stream in an on-demand mode, by part (aws:P7; of ON_DEMAND_ADVANTAGE aws:P9).
+
+    *gb_in* counts each record up to the next KB, *gb_out* what GetRecords returns.
+
+    >>> {part: round(usd, 2) for part, usd in on_demand_cost(24, gb_in=100, gb_out=200).items()}
+    {'stream_hours': 0.96, 'data_in': 8.0, 'data_out': 8.0}
+    """
+    return {
+        "stream_hours": hours * price_stream_hour,
+        "data_in": gb_in * price_gb_in,
+        "data_out": gb_out * price_gb_out,
+    }
+
+
+def kept_gb(gb_per_hour: float, retention_s: float, from_s: float, to_s: float = math.inf) -> float:
+    """GB in a stream that are between *from_s* and *to_s* old, if so many come every hour.
+
+    >>> kept_gb(10, 3 * 86_400, 86_400), kept_gb(10, 3 * 86_400, 7 * 86_400)
+    (480.0, 0.0)
+    """
+    return gb_per_hour * max(0.0, min(retention_s, to_s) - from_s) / 3_600
+
+
 def gb_s_price(gb_s: float, tiers: list[tuple[float, float]]) -> float:
     """USD for *gb_s* GB-seconds of a month by tiers: (where the tier begins, price), ascending (aws:P10).
 
@@ -98,30 +134,34 @@ def gb_s_price(gb_s: float, tiers: list[tuple[float, float]]) -> float:
 
 
 def monthly_cost(
-    scenario: Scenario, shards: float, units: float, invocations: float, billed_s: float
+    scenario: Scenario,
+    shards: float,
+    units: float,
+    invocations: float,
+    billed_s: float,
+    *,
+    stored_bytes: float = 0.0,
+    read_bytes: float = 0.0,
 ) -> dict[str, float]:
     """USD per month by part for what a run used; empty where the profile has no prices.
 
-    The run stands for the month: usage is scaled from its duration to the hours of a month.
+    The run stands for the month: usage is scaled from its duration to the hours of a month.  Only on-demand streams
+    pay for bytes that were stored and that GetRecords returned.
     """
     profile, stream, function = scenario.profile_data, scenario.stream, scenario.function
     if not profile.has_price("shard_hour"):
         return {}
     hours = scenario.cost.hours_per_month
     scale = hours * 3600.0 / scenario.run.duration_s
-    included_s = profile.constant("included_retention_s") if "included_retention_s" in profile.constants else 86_400.0
-    parts = {
-        "shard_hours": kinesis_cost(shards, hours, price_shard_hour=profile.price("shard_hour")),
-        "put_units": kinesis_cost(put_units=units * scale, price_put_unit_million=profile.price("put_unit_million")),
-    }
-    retention_s = stream.retention_period_s
-    if retention_s is not None and retention_s > included_s and profile.has_price("extended_retention_shard_hour"):
-        parts["extended_retention"] = shards * hours * profile.price("extended_retention_shard_hour")
+    if stream.on_its_own:
+        parts = _on_demand_parts(scenario, units * scale, stored_bytes * scale, read_bytes * scale)
+    else:
+        parts = _provisioned_parts(scenario, shards, units * scale)
     levels = len(stream.shard_level_metrics) if "ALL" not in stream.shard_level_metrics else 7
     if levels and profile.has_price("shard_level_metric_month"):
         parts["shard_level_metrics"] = shards * levels * profile.price("shard_level_metric_month")
     if not scenario.member.pays_for_stream:
-        parts = dict.fromkeys(parts, 0.0)
+        parts = {name: usd if name == "data_out" else 0.0 for name, usd in parts.items()}
     free = scenario.cost.free_tier and scenario.member.is_alone and profile.has_price("free_requests")
     requests = max(0.0, invocations * scale - (profile.price("free_requests") if free else 0.0))
     gb_s = function.memory_size_mb / MB_PER_GB * billed_s * scale
@@ -147,7 +187,55 @@ def free_tier_credit(costs: Sequence[tuple[Scenario, Mapping[str, float]]]) -> f
     )
 
 
-FIXED_PARTS = ("shard_hours", "extended_retention", "shard_level_metrics")
+def _provisioned_parts(scenario: Scenario, shards: float, units: float) -> dict[str, float]:
+    profile, hours, retention_s = scenario.profile_data, scenario.cost.hours_per_month, _retention_s(scenario)
+    parts = {
+        "shard_hours": kinesis_cost(shards, hours, price_shard_hour=profile.price("shard_hour")),
+        "put_units": kinesis_cost(put_units=units, price_put_unit_million=profile.price("put_unit_million")),
+    }
+    if retention_s > _included_s(scenario) and profile.has_price("extended_retention_shard_hour"):
+        parts["extended_retention"] = shards * hours * profile.price("extended_retention_shard_hour")
+    return parts
+
+
+def _on_demand_parts(scenario: Scenario, units: float, stored_bytes: float, read_bytes: float) -> dict[str, float]:
+    """What a month costs that brings so much; what an account with On-demand Advantage commits to is the least."""
+    profile, hours, stream = scenario.profile_data, scenario.cost.hours_per_month, scenario.stream
+    advantage, gb = stream.stream_mode == "ON_DEMAND_ADVANTAGE", scenario.cost.bytes_per_gb
+    name = "on_demand_advantage" if advantage else "on_demand"
+    how = stream.on_demand if scenario.member.pays_for_stream else None
+    least_in, least_out = (0, 0) if how is None else (how.minimum_ingest_bytes, how.minimum_retrieval_bytes)
+    parts = on_demand_cost(
+        hours,
+        max(units * UNIT_BYTES, least_in * hours * 3_600) / gb,
+        max(read_bytes, least_out * hours * 3_600) / gb,
+        price_stream_hour=0.0 if advantage else profile.price("on_demand_stream_hour"),
+        price_gb_in=profile.price(f"{name}_gb_in"),
+        price_gb_out=profile.price(f"{name}_gb_out"),
+    )
+    if advantage:
+        parts.pop("stream_hours")
+    retention_s, included_s, gb_per_hour = _retention_s(scenario), _included_s(scenario), stored_bytes / gb / hours
+    if retention_s > included_s:
+        extended = kept_gb(gb_per_hour, retention_s, included_s, LONG_TERM_S)
+        parts["extended_storage"] = extended * profile.price("on_demand_extended_gb_month")
+    if retention_s > LONG_TERM_S:
+        long_term = kept_gb(gb_per_hour, retention_s, LONG_TERM_S)
+        parts["long_term_storage"] = long_term * profile.price("long_term_gb_month")
+    return parts
+
+
+def _retention_s(scenario: Scenario) -> float:
+    """Retention that is paid for; that of queueing theory is not."""
+    return scenario.stream.retention_period_s or 0.0
+
+
+def _included_s(scenario: Scenario) -> float:
+    profile = scenario.profile_data
+    return float(profile.constant("included_retention_s")) if "included_retention_s" in profile.constants else 86_400.0
+
+
+FIXED_PARTS = ("shard_hours", "stream_hours", "extended_retention", "shard_level_metrics")
 """Parts that do not depend on usage."""
 
 

@@ -202,7 +202,8 @@ class Level:
         time_us = np.concatenate([[start_us], downs.time_us, [end_us]])
         time_us = np.maximum(time_us, self.warm_up_us)
         after = np.concatenate([[float(self.level)], after])
-        self.times.add(np.maximum(np.minimum(after, reached), 0.0), np.maximum(after, reached), np.diff(time_us))
+        low, high = np.minimum(after, reached), np.maximum(after, reached)  # bounds may lie below zero a little
+        self.times.add(np.maximum(low, 0.0), np.maximum(high, 0.0), np.diff(time_us))
 
     def _search_peak(self, climb: Climb, at_us: Int64, removed: Int64, high: Floats, ups: Ups, last_up_us: int) -> None:
         """Evaluate exactly, highest bound first, until no other instant can be higher."""

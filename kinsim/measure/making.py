@@ -74,7 +74,7 @@ class _Making:
             self.counts |= {"on_failure_deliveries": recorder.deliveries, "redriven_records": recorder.redriven}
         self.cost = monthly_cost(
             recorder.scenario, self.open_shards(), writes.put_units, recorder.runs.counts["invocations"].total,
-            recorder.runs.billed_us / 1e6,
+            recorder.runs.billed_us / 1e6, stored_bytes=writes.accepted_bytes, read_bytes=self.read_bytes(),
         )  # fmt: skip
         self.grouped = {
             (name, period): group.finish(max(1, -(-self.minutes * MINUTE_US // period)))
@@ -191,6 +191,12 @@ class _Making:
             for name in ("offered_records", "accepted_records"):
                 if name in found:
                     found[name]["sum"] = (found[name]["sum"] or 0.0) + records
+
+    def read_bytes(self) -> float:
+        """What readers got; a mapping that makes no calls, as it sees each record at once, gets each once."""
+        recorder = self.recorder
+        polls = recorder.scenario.event_source_mapping.poll_interval_s > 0
+        return float(recorder.reads.whole.bytes.sum.sum()) if polls else float(recorder.writes.accepted_bytes)
 
     def open_shards(self) -> float:
         """Shards that were open, on average over the run's duration: what is paid for by the hour."""

@@ -170,7 +170,8 @@ def check_resharding(document: Node, scenario: Scenario, profile: Profile) -> li
 
 def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
     """What is not simulated while shards come and go."""
-    cause = "reshard" if scenario.stream.reshard else "autoscaling"
+    stream = scenario.stream
+    cause = "reshard" if stream.reshard else "autoscaling" if stream.autoscaling else "stream_mode"
     mapping = scenario.event_source_mapping
     found: list[tuple[Steps, str]] = []
     if mapping.tumbling_window_s:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from kinsim import limits
 from kinsim.errors import ConfigError, Problem, SettingError
 from kinsim.scenario.autoscaling import check_autoscaling
+from kinsim.scenario.capacity_modes import check_on_demand
 from kinsim.scenario.checks import check, check_resharding, with_ranges
 from kinsim.scenario.files import read_text, shown_path
 from kinsim.scenario.members import MemberDocument, members
@@ -99,8 +100,11 @@ def build_one(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
         more = [each for each in problems_of(error, document) if each.path not in reported]
         found += with_ranges(more, document, profile)
     if scenario is not None and not found:
-        found += [*check_resharding(document, scenario, profile), *check_writes(document, scenario)]
-        found += check_autoscaling(document, scenario, profile)
+        found += check_writes(document, scenario)
+        found += check_on_demand(document, scenario) or [
+            *check_resharding(document, scenario, profile),
+            *check_autoscaling(document, scenario, profile),
+        ]
     if found or scenario is None:
         raise ConfigError(found[: limits.PROBLEMS])
     per_mb, prices = scenario.bytes_per_mb, scenario.cost.prices

@@ -189,6 +189,13 @@ class CostSettings(Settings):
         description="Prices in USD that replace the profile's; `kinsim profiles NAME` lists their names.",
         examples=[{"shard_hour": 0.018}],
     )
+    bytes_per_gb: Count = Field(
+        default=1_073_741_824,
+        description="Bytes of a GB that is paid for on demand; AWS does not say whether 2^30 or 10^9.",
+        examples=[1_000_000_000],
+        ge=1_000_000_000,
+        le=1_073_741_824,
+    )
     hours_per_month: float = Field(default=730.0, description="Hours of a month.", examples=[730], gt=0, le=744)
 
 

@@ -56,6 +56,10 @@ def _kib(value: Any) -> Any:
     return f"{value} KiB" if _number(value) else value
 
 
+def _mib(value: Any) -> Any:
+    return f"{value} MiB" if _number(value) else value
+
+
 def _mb(value: Any) -> Any:
     return f"{value} MB" if _number(value) else value
 
@@ -68,6 +72,7 @@ AWS: dict[str, dict[str, tuple[str, Convert]]] = {
     "stream": {
         "RetentionPeriodHours": ("retention_period", _hours),
         "MaxRecordSizeInKiB": ("max_record_size", _kib),
+        "WarmThroughputMiBps": ("warm_throughput", _mib),
         "StreamModeDetails": (
             "stream_mode",
             lambda value: value.get("StreamMode") if isinstance(value, dict) else value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from kinsim import units
 from kinsim.errors import ConfigError, SettingError
 from kinsim.scenario.profiles import MIB, NEWEST, Entry, Profile, load_profile
 from kinsim.scenario.tree import Node, Origin, Scalar, dotted
+from kinsim.system.on_demand import shards_for
 
 Steps = tuple[str | int, ...]
 
@@ -129,7 +130,7 @@ def resolved(layers: Layers) -> tuple[Node, Profile]:
     profile = _profile(root, layers.base_dir)
     per_mb = root.child("bytes_per_mb")
     bytes_per_mb = per_mb.value if per_mb is not None and type(per_mb.value) is int else MIB
-    document = _with_defaults(root, profile, bytes_per_mb)
+    document = _warm(_with_defaults(root, profile, bytes_per_mb))
     assert isinstance(document.value, dict)
     if "name" not in document.value:
         document.value["name"] = Node(default_name(layers.label), origin=Origin("default", "name of the file"))
@@ -194,6 +195,22 @@ def _agree(defaults: Node, document: Node, when: Mapping[str, Any], places: Plac
             _put(defaults, steps, node)
 
 
+def _warm(document: Node) -> Node:
+    """A warm throughput opens as many shards as it needs, where the file says nothing of shard_count (aws:S20)."""
+    path = ("stream", "shard_count")
+    count = document.find(path)
+    warm, limit = (scalar_value(document.find(("stream", key))) for key in ("warm_throughput", "write_limit_bytes"))
+    if warm is None or count is None or count.origin is None or count.origin.kind != "profile":
+        return document
+    try:
+        needed = shards_for(units.parse_size_bytes(warm), 0, units.parse_size_bytes(limit or MIB), 1)
+    except SettingError:
+        return document  # a wrong value is reported as such
+    shards = max(units.parse_count(count.value), needed)
+    origin = replace(count.origin, source="aws:S20", note="as many as warm_throughput needs")
+    return assign(document, path, Node(shards, origin=origin))
+
+
 def _node(entry: Entry, profile: Profile, bytes_per_mb: int) -> Node:
     note = "; ".join(part for part in ("assumed" if entry.assumed else "", entry.note) if part)
     origin = Origin("profile", f"profile {profile.name}", source=entry.source, date=entry.date, note=note)
@@ -240,6 +257,7 @@ def _moved(path: str, places: Places) -> Steps:
 
 
 def _holds(node: Node | None, value: Any) -> bool:
+    """Whether a setting has the value, is one of those listed, or is above a bound."""
     if node is None:
         return False
     if isinstance(value, Mapping):
@@ -247,7 +265,7 @@ def _holds(node: Node | None, value: Any) -> bool:
             return units.parse_size_bytes(node.value) > units.parse_size_bytes(value.get("above"))
         except SettingError:
             return False
-    return bool(node.value == value)
+    return bool(node.value in value if isinstance(value, list) else node.value == value)
 
 
 # -- provenance ----------------------------------------------------------------------------------------------

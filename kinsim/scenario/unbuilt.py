@@ -45,8 +45,6 @@ def _whole(value: Any) -> bool:
 UNBUILT: dict[str, Callable[[Any], bool]] = {
     "engine": _one_of("auto", "reference"),
     "event_source_mapping.filter": _whole,
-    "stream.stream_mode": _one_of("PROVISIONED"),
-    "stream.warm_throughput": _nothing,
     "stream.enhanced_fan_out": _not_true,
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
@@ -56,6 +54,8 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {}
 
 OFF: dict[str, Callable[[Any], bool]] = {
     **UNBUILT,
+    "stream.stream_mode": _one_of("PROVISIONED"),
+    "stream.warm_throughput": _nothing,
     "event_source_mapping.parallelization_factor": _one_of(1),
     "function.reserved_concurrency": _nothing,
     "function.provisioned_concurrency": _one_of(0),
@@ -71,13 +71,11 @@ OFF: dict[str, Callable[[Any], bool]] = {
 
 WORDS = {
     "event_source_mapping.starting_position": ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"),
-    "stream.stream_mode": ("PROVISIONED", "ON_DEMAND", "ON_DEMAND_ADVANTAGE"),
     "engine": ("auto", "reference", "compiled"),
 }
 """Words of the language; any other word is a mistake, reported as one."""
 
 ADVICE = {
-    "stream.stream_mode": "write PROVISIONED and a shard_count",
     "engine": "write auto or reference",
 }
 

@@ -93,7 +93,9 @@ def stream_capacity(known: Arithmetic) -> Iterator[Finding]:
     where: Steps = ("stream", "shard_count")
     shards = _shards(known)
     of_bytes = " of the bytes" if capacity < by_records else ""
-    if rate > capacity:
+    if known.scenario.stream.on_its_own:
+        yield from _outgrown(known, capacity, peak)
+    elif rate > capacity:
         needed = known.shards_needed(rate)
         yield (
             where,
@@ -114,6 +116,22 @@ def stream_capacity(known: Arithmetic) -> Iterator[Finding]:
             _needs(needed, "bytes", "records"),
         )
     yield from _bursts_at_once(known, capacity)
+
+
+def _outgrown(known: Arithmetic, capacity: float, peak: float) -> Iterator[Finding]:
+    """A load above what an on-demand stream takes at the start (aws:S13, S14)."""
+    how = known.scenario.stream.on_demand
+    if how is None or not math.isfinite(peak) or peak <= capacity * (1 + 1e-9):
+        return
+    yield (
+        ("stream", "stream_mode"),
+        (
+            f"{_shards(known)} {_take(known)} {capacity:,.0f} records a second of {known.record_bytes:,.0f} B at the "
+            f"start; the workload brings {peak:,.0f} at its peak: the stream takes {how.headroom:g} times what it "
+            f"took, {format_duration(how.scale_delay_s)} later, and rejects the rest until then"
+        ),
+        "write the shard_count that it has today, or a warm_throughput (ON_DEMAND_ADVANTAGE)",
+    )
 
 
 def _bursts_at_once(known: Arithmetic, capacity: float) -> Iterator[Finding]:
@@ -139,7 +157,7 @@ def _bursts_at_once(known: Arithmetic, capacity: float) -> Iterator[Finding]:
 def consumer_capacity(known: Arithmetic) -> Iterator[Finding]:
     """Arrival rate against what the function gets through (aws:E12)."""
     rate, speed = known.rate_per_s, known.consumer_per_s()
-    if rate is None or not 0 < speed < rate or _autoscales(known):
+    if rate is None or not 0 < speed < rate or _autoscales(known) or known.scenario.stream.on_its_own:
         return
     slope = 1 - speed / rate
     retention = known.scenario.stream.retention_period_s

@@ -10,6 +10,7 @@ from kinsim.errors import SettingError
 from kinsim.rule import rule
 from kinsim.system.autoscaling import Autoscaling
 from kinsim.system.consumers import Consumer
+from kinsim.system.on_demand import ON_DEMAND_MODES, OnDemand
 from kinsim.system.resharding import Reshard
 from kinsim.units import Count, Duration, OptionalCount, OptionalDuration, OptionalSize, Settings
 
@@ -75,8 +76,17 @@ class Stream(Settings):
     reshard_operation_time_s: Duration = Field(
         alias="reshard_operation_time", description="Time of one split or merge (aws:S7).", examples=["30s"]
     )
-    warm_throughput: Any = Field(
-        default=None, description="Warm throughput of an on-demand stream (aws:S20).", examples=[None]
+    warm_throughput_bytes: OptionalSize = Field(
+        default=None,
+        alias="warm_throughput",
+        description="Bytes per second that an ON_DEMAND_ADVANTAGE stream takes from the start (WarmThroughputMiBps).",
+        examples=["100 MiB"],
+        gt=0,
+    )
+    on_demand: OnDemand | None = Field(
+        default=None,
+        description="How an on-demand stream grows; AWS publishes the outlines (aws:S13 to S20).",
+        examples=[{"scale_delay": "15m"}],
     )
     shard_level_metrics: list[str] = Field(
         default=[], description="Enhanced metrics that are switched on, by CloudWatch's names.", examples=[["ALL"]]
@@ -100,6 +110,18 @@ class Stream(Settings):
         default=False, description="Whether the mapping reads by push (aws:G9).", examples=[False]
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _grows_on_its_own(cls, data: Any) -> Any:
+        mode = data.get("stream_mode") if isinstance(data, dict) else None
+        if mode == "PROVISIONED" and data.get("on_demand") is not None:
+            raise SettingError(
+                f"it has no effect with stream_mode {mode}",
+                help="write stream_mode: ON_DEMAND, or remove this section",
+                at=("on_demand",),
+            )
+        return data
+
     @model_validator(mode="after")
     def _names_once(self) -> Self:
         for number, consumer in enumerate(self.consumers):
@@ -114,7 +136,12 @@ class Stream(Settings):
     @property
     def changes_shards(self) -> bool:
         """Whether shards may be opened and closed during the run."""
-        return bool(self.reshard) or self.autoscaling is not None
+        return bool(self.reshard) or self.autoscaling is not None or self.on_its_own
+
+    @property
+    def on_its_own(self) -> bool:
+        """Whether Kinesis splits its shards by itself, in one of the on-demand modes."""
+        return self.stream_mode in ON_DEMAND_MODES
 
     @property
     def limiter(self) -> int:

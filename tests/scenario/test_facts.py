@@ -82,6 +82,22 @@ DEFAULTS = [
 ]  # fmt: skip
 
 WHEN = {
+    "stream.stream_mode = ON_DEMAND or ON_DEMAND_ADVANTAGE": [
+        ("aws:S13", "stream.shard_count", NOT_THERE, 4, 4),
+        ("aws:S14", "stream.on_demand.headroom", NOT_THERE, 2.0, 2.0),
+        ("aws:S14", "stream.on_demand.peak_period", NOT_THERE, 60, 60),
+        ("aws:S14", "stream.on_demand.scale_delay", NOT_THERE, 900, 900),
+        ("aws:S15", "stream.on_demand.split_above", NOT_THERE, 512_000, 512_000),
+        ("aws:S15", "stream.on_demand.placement", NOT_THERE, "hottest", "hottest"),
+        ("aws:S18", "stream.on_demand.max_write_throughput", NOT_THERE, 209_715_200, None),
+    ],
+    "stream.stream_mode = ON_DEMAND or ON_DEMAND_ADVANTAGE, region = us-east-1 or us-west-2 or eu-west-1": [
+        ("aws:S18", "stream.on_demand.max_write_throughput", NOT_THERE, 10_737_418_240, NOT_THERE),
+    ],
+    "stream.stream_mode = ON_DEMAND_ADVANTAGE": [
+        ("aws:S20", "stream.on_demand.minimum_ingest", NOT_THERE, 26_214_400, NOT_THERE),
+        ("aws:S20", "stream.on_demand.minimum_retrieval", NOT_THERE, 26_214_400, NOT_THERE),
+    ],
     "stream.max_record_size above 1 MiB": [
         ("aws:W7", "stream.write_burst_bytes", NOT_THERE, 10_485_760, NOT_THERE),
     ],
@@ -149,6 +165,8 @@ WHEN = {
 """Defaults that hang on another setting, by what they hang on."""
 
 MAKING = {
+    "stream.stream_mode = ON_DEMAND or ON_DEMAND_ADVANTAGE": ["stream.stream_mode=ON_DEMAND", "region=eu-central-1"],
+    "stream.stream_mode = ON_DEMAND or ON_DEMAND_ADVANTAGE, region = us-east-1 or us-west-2 or eu-west-1": ["stream.stream_mode=ON_DEMAND_ADVANTAGE", "region=eu-west-1"],
     "stream.max_record_size above 1 MiB": ["stream.max_record_size=2 MiB"],
     "workload.arrivals.model = vpc_flow_logs": ["workload.arrivals={model: vpc_flow_logs, interfaces: 1, lines_per_interface: 1}"],
     "producer.model = sdk, producer.on_partial_failure = ignore": ["producer={model: sdk, api: PutRecords, on_partial_failure: ignore}"],
@@ -160,6 +178,7 @@ LIMITS = [
     ("aws:W21", "stream.shard_count", (1, 500, None), (1, 20_000, None)),
     ("aws:T1", "stream.retention_period", (DAY, 604_800, 3_600), (DAY, 31_536_000, 3_600)),
     ("aws:W8", "stream.max_record_size", (1_048_576, 1_048_576, None), (1_048_576, 10_485_760, 1_024)),
+    ("aws:S20", "stream.warm_throughput", NOT_THERE, (1_048_576, 10_737_418_240, None)),
     ("aws:E1", "event_source_mapping.batch_size", (1, 10_000, None), (1, 10_000, None)),
     ("aws:E2", "event_source_mapping.maximum_batching_window", NOT_THERE, (0, 300, 1)),
     ("aws:E3", "event_source_mapping.parallelization_factor", NOT_THERE, (1, 10, None)),
@@ -209,13 +228,13 @@ PRICES = [
     ("aws:P5", "long_term_retrieval_gb", NOT_THERE, 0.021, 0),
     ("aws:P6", "efo_consumer_shard_hour", NOT_THERE, 0.015, NOT_THERE),
     ("aws:P6", "efo_gb", NOT_THERE, 0.013, NOT_THERE),
-    ("aws:P7", "on_demand_stream_hour", NOT_THERE, 0.04, NOT_THERE),
-    ("aws:P7", "on_demand_gb_in", NOT_THERE, 0.08, NOT_THERE),
-    ("aws:P7", "on_demand_gb_out", NOT_THERE, 0.04, NOT_THERE),
-    ("aws:P7", "on_demand_efo_gb_out", NOT_THERE, 0.05, NOT_THERE),
-    ("aws:P8", "on_demand_extended_gb_month", NOT_THERE, 0.10, NOT_THERE),
-    ("aws:P9", "on_demand_advantage_gb_in", NOT_THERE, 0.032, NOT_THERE),
-    ("aws:P9", "on_demand_advantage_gb_out", NOT_THERE, 0.016, NOT_THERE),
+    ("aws:P7", "on_demand_stream_hour", NOT_THERE, 0.04, 0),
+    ("aws:P7", "on_demand_gb_in", NOT_THERE, 0.08, 0),
+    ("aws:P7", "on_demand_gb_out", NOT_THERE, 0.04, 0),
+    ("aws:P7", "on_demand_efo_gb_out", NOT_THERE, 0.05, 0),
+    ("aws:P8", "on_demand_extended_gb_month", NOT_THERE, 0.10, 0),
+    ("aws:P9", "on_demand_advantage_gb_in", NOT_THERE, 0.032, 0),
+    ("aws:P9", "on_demand_advantage_gb_out", NOT_THERE, 0.016, 0),
     ("aws:P10", "lambda_gb_s", 0.00001667, 0.0000166667, 0),
     ("aws:P10", "lambda_gb_s_above_6_billion", NOT_THERE, 0.000015, NOT_THERE),
     ("aws:P10", "lambda_gb_s_above_15_billion", NOT_THERE, 0.0000133334, NOT_THERE),
@@ -238,16 +257,11 @@ CONSTANTS = [
     ("aws:G9", "efo_bytes_per_s", NOT_THERE, 2_097_152, NOT_THERE),
     ("aws:G9", "efo_delay_s", NOT_THERE, 0.07, NOT_THERE),
     ("aws:G9", "efo_max_consumers", NOT_THERE, 20, NOT_THERE),
-    # resharding and on-demand mode
+    # resharding
     ("aws:S8", "update_shard_count_max_factor", 2.0, 2.0, NOT_THERE),
     ("aws:S8", "update_shard_count_min_factor", 0.5, 0.5, NOT_THERE),
     ("aws:S9", "update_shard_count_per_day", 2, 10, NOT_THERE),
     ("aws:S9", "update_shard_count_max_shards", 500, 10_000, NOT_THERE),
-    ("aws:S13", "on_demand_initial_bytes_per_s", NOT_THERE, 4_194_304, NOT_THERE),
-    ("aws:S13", "on_demand_initial_records_per_s", NOT_THERE, 4_000, NOT_THERE),
-    ("aws:S14", "on_demand_headroom", NOT_THERE, 2.0, NOT_THERE),
-    ("aws:S14", "on_demand_scale_delay_s", NOT_THERE, 900, NOT_THERE),
-    ("aws:S15", "on_demand_split_above_bytes_per_s", NOT_THERE, 512_000, NOT_THERE),
     # function, account and bill
     ("aws:M2", "mb_per_vcpu", 1_792, 1_769, 1_769),
     ("aws:M4", "max_vcpus", 2, 6, 6),
@@ -327,6 +341,8 @@ def test_a_default_that_hangs_on_another_setting_is_the_facts(profile, condition
 
 def conditional(profile: Profile) -> dict[str, Mapping[str, Entry]]:
     def text(path: str, wanted: Any) -> str:
+        if isinstance(wanted, list):
+            return f"{path} = {' or '.join(wanted)}"
         return f"{path} above {wanted['above']}" if isinstance(wanted, Mapping) else f"{path} = {wanted}"
 
     return {", ".join(text(*each) for each in when.items()): entries for when, entries in profile.defaults_when}

@@ -156,9 +156,7 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
     ("section", "setting"),
     [
         ("event_source_mapping", "filter: 20%"),
-        ("stream", "stream_mode: ON_DEMAND"),
         ("stream", "enhanced_fan_out: true"),
-        ("stream", "warm_throughput: 5"),
         ("engine", ""),
     ],
 )
@@ -175,14 +173,14 @@ def test_what_is_not_built_is_refused_by_name(good, problems, section, setting):
 def test_a_default_that_is_not_built_says_whose_it_is(good, tmp_path):
     (tmp_path / "lab.yaml").write_text(
         "kinsim_profile: 1\nname: lab\nextends: aws-2026\n"
-        "defaults: {stream.stream_mode: {value: ON_DEMAND, source: ours, date: 2026-11-24}}\n",
+        "defaults: {engine: {value: compiled, source: ours, date: 2026-11-24}}\n",
         "utf-8",
     )
     with pytest.raises(ConfigError) as told:
         parse(good.replace("aws-2017", "lab.yaml"), "f.yaml", base_dir=tmp_path)
     (found,) = told.value.problems
-    assert found.path == "stream.stream_mode"
-    assert "ON_DEMAND is not simulated" in found.message
+    assert found.path == "engine"
+    assert "compiled is not simulated" in found.message
     assert "(the default of profile lab)" in found.message
 
 

@@ -21,6 +21,7 @@ RANGES: list[tuple[str, str, str, str, list[str], list[str]]] = [
     ("stream.retention_period", NEW, "aws:T1", "24h to 365d in steps of 1h", ["24h", "169h", "365d"], ["23h", "86401s", "8_761h", "unlimited"]),
     ("stream.max_record_size", OLD, "aws:W8", "1 MiB", ["1 MiB", "1_048_576 B"], ["1_048_575 B", "1_048_577 B", "unlimited"]),
     ("stream.max_record_size", NEW, "aws:W8", "1 MiB to 10 MiB in steps of 1 KiB", ["1 MiB", "1025 KiB", "10 MiB"], ["1023 KiB", "1_048_577 B", "10_485_761 B", "unlimited"]),
+    ("stream.warm_throughput", NEW, "aws:S20", "1 MiB to 10 GiB", ["1 MiB", "10 GiB"], ["0 B", "1_048_575 B", "11 GiB"]),
     (f"{MAPPING}.batch_size", OLD, "aws:E1", "1 to 10000", ["1", "10_000"], ["0", "-5", "10_001"]),
     (f"{MAPPING}.batch_size", NEW, "aws:E1", "1 to 10000", ["1", "10_000"], ["0", "-5", "10_001"]),
     (f"{MAPPING}.minimum_batch", OLD, "aws:E14", "1", ["1"], ["0", "2"]),
@@ -54,6 +55,7 @@ RANGES: list[tuple[str, str, str, str, list[str], list[str]]] = [
 ]  # fmt: skip
 
 BESIDE = {
+    "stream.warm_throughput": "stream_mode: ON_DEMAND_ADVANTAGE, ",
     "producer.batch_size": "model: sdk, api: PutRecords, ",
     "producer.max_record_size": "model: cloudwatch_logs, ",
     "producer.kpl": "model: kpl, ",

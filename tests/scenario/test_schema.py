@@ -131,8 +131,7 @@ def test_an_unknown_schema_is_told():
 def test_hover_text_names_the_default():
     properties = schema("scenario")["definitions"]["EventSourceMapping"]["properties"]
     assert "Default: 100 (aws-2026, aws:E1)" in properties["batch_size"]["description"]
-    of_stream = schema("scenario")["definitions"]["Stream"]["properties"]
-    assert "is not simulated by this version" in of_stream["warm_throughput"]["description"]
+    assert "is not simulated by this version" in schema("scenario")["properties"]["engine"]["description"]
 
 
 def test_the_result_schema_is_the_data_dictionary():

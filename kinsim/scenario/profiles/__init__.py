@@ -206,6 +206,8 @@ def value_text(value: Any) -> str:
 
 
 def _condition_text(value: Any) -> str:
+    if isinstance(value, list):
+        return " or ".join(map(value_text, value))
     return f"above {value['above']}" if isinstance(value, Mapping) else value_text(value)
 
 
