@@ -79,14 +79,29 @@ def test_bisection_isolates_one_bad_record():
     assert [(row["first"], row["records"]) for row in tape.losses] == [(4, 1)]
 
 
-@pytest.mark.parametrize(("bad", "invocations"), [(1, 13), (100, 15)])
-def test_bisection_of_a_hundred(bad, invocations):
+BISECTED = "batch_size: %d, bisect_batch_on_function_error: true, maximum_retry_attempts: 0"
+
+
+@pytest.mark.parametrize(("bad", "invocations", "delivered"), [("1", 13, 296), ("100", 15, 301), ("11, 91", 25, 395)])
+def test_bisection_of_a_hundred(bad, invocations, delivered):
     """case:T22 by floor halves."""
-    tape = tape_of(
-        POISON % (100, "batch_size: 100, bisect_batch_on_function_error: true, maximum_retry_attempts: 0", bad)
-    )
+    tape = tape_of(POISON % (100, BISECTED % 100, bad))
     assert len(tape.invocations) == invocations
-    assert tape.losses["records"].tolist() == [1]
+    assert int(tape.invocations["records"].sum()) == delivered
+    assert tape.losses["records"].tolist() == [1] * (1 + bad.count(","))
+
+
+def test_bisection_finds_any_of_a_hundred_in_13_to_15():
+    """case:T22: whatever the rule of halving."""
+    found = {len(tape_of(POISON % (100, BISECTED % 100, bad)).invocations) for bad in range(1, 101)}
+    assert found == {13, 15}
+
+
+@pytest.mark.parametrize("k", range(11))
+def test_bisection_of_a_power_of_two(k):
+    """case:T22: 1 + 2 k invocations, wherever the bad record is."""
+    for bad in {1, 2**k // 3 + 1, 2**k}:
+        assert len(tape_of(POISON % (2**k, BISECTED % 2**k, bad)).invocations) == 1 + 2 * k
 
 
 def test_a_partial_response_keeps_what_came_before_the_bad_record():

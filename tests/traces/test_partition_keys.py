@@ -62,3 +62,28 @@ def test_ranges_are_those_of_the_emulators() -> None:
         width = HASH_SPACE // n
         assert [start for start, _ in hash_key_ranges(n)] == [i * width for i in range(n)]
         assert hash_key_ranges(n)[-1][1] == HASH_SPACE - 1
+
+
+RESHARD = Path(__file__).parents[1] / "theory" / "scenarios" / "O4-reshard.yaml"
+
+
+def test_o4_the_emulators_keys_on_shards_that_are_split_and_merged(traces_dir: Path) -> None:
+    """case:O4: the listed MD5 of the first hundred keys decides; shard 3 is 1 up to its third, 5 is 0 and 3."""
+    rows = rows_of(traces_dir)[:100]
+    records = (
+        ks.load(RESHARD, {"workload.partition_keys.keys": [row["partition_key"] for row in rows]})
+        .run(keep=("records",))
+        .records
+    )
+    third = HASH_SPACE // 3
+    cut = third + third // 3
+
+    def after_the_split(row: dict[str, str]) -> int:
+        return (3 if int(row["md5_int"]) < cut else 4) if row["N=3"] == "1" else int(row["N=3"])
+
+    before = [int(row["N=3"]) for row in rows]
+    between = [after_the_split(row) for row in rows]
+    after = [5 if shard in (0, 3) else shard for shard in between]
+    assert records.hash_key.tolist() == 3 * [row["md5_int"] for row in rows]
+    assert records["shard"].tolist() == [f"shardId-{shard:012d}" for shard in before + between + after]
+    assert (set(before), set(between), set(after)) == ({0, 1, 2}, {0, 2, 3, 4}, {2, 4, 5})
