@@ -79,11 +79,28 @@ def test_it_knows_what_has_happened_and_nothing_later():
     assert later[2].records + later[2].rejected == 300
 
 
+PRODUCERS = {
+    "direct": "{model: direct}",
+    "retries": "{model: direct, retry: {mode: backoff, base: 300ms, max_attempts: 8}}",
+    "adaptive": "{model: sdk, api: PutRecord, retry: {mode: adaptive}}",
+    "resend_all": "{model: sdk, api: PutRecords, batch_size: 5, flush: 500ms, on_partial_failure: resend_all, "
+                  "retry: {mode: backoff, base: 300ms, max_attempts: 4}}",
+    "kpl": "{model: kpl}",
+    "agent": "{model: agent}",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("model", ["constant", "poisson"])
-@pytest.mark.parametrize("granularity", ["record", "1s"])
-def test_its_minutes_are_those_of_the_metrics(model, granularity):
+@pytest.mark.parametrize(
+    ("producer", "granularity"),
+    [("direct", "record"), ("direct", "1s"), ("retries", "record"), ("resend_all", "record"), ("kpl", "record")],
+)
+def test_its_minutes_are_those_of_the_metrics(model, producer, granularity):
     watcher = Watcher([9.999], {})
-    changes = (f"workload.arrivals={{model: {model}, rate: 10/s}}", f"workload.granularity={granularity}")
+    changes = (
+        f"workload.arrivals={{model: {model}, rate: 10/s}}", f"workload.granularity={granularity}",
+        f"producer={PRODUCERS[producer]}",
+    )  # fmt: skip
     result = run(watcher, *changes)
     known = watcher.known[9.999][:9]
     for name, of in (
@@ -94,10 +111,22 @@ def test_its_minutes_are_those_of_the_metrics(model, granularity):
         assert [getattr(each, of) for each in known] == [values.get(60 * minute, 0) for minute in range(9)], name
 
 
-def test_being_asked_changes_nothing():
-    asked, alone = (
-        run(controller, "function.duration=400ms") for controller in (Watcher(np.arange(0, 10, 0.37)), None)
-    )
+@pytest.mark.parametrize("producer", PRODUCERS)
+def test_being_asked_changes_nothing(producer):
+    changes = ("function.duration=400ms", f"producer={PRODUCERS[producer]}")
+    asked, alone = (run(controller, *changes) for controller in (Watcher(np.arange(0, 10, 0.37)), None))
+    assert asked.metrics == alone.metrics
+    assert asked.per_shard == alone.per_shard
+
+
+@pytest.mark.parametrize("lanes", ["hashed", "pooled"])
+def test_being_asked_changes_no_lane(lanes):
+    changes = (
+        "profile=aws-2026", "function={memory_size: 512 MB, timeout: 10s, duration: 900ms}",
+        "workload.partition_keys=random", "event_source_mapping.parallelization_factor=3",
+        f"event_source_mapping.parallelization={lanes}",
+    )  # fmt: skip
+    asked, alone = (run(controller, *changes) for controller in (Watcher(np.arange(0, 10, 0.37)), None))
     assert asked.metrics == alone.metrics
     assert asked.per_shard == alone.per_shard
 
