@@ -14,6 +14,7 @@ from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
 from kinsim.system.on_demand import Growth
 from kinsim.system.resharding import Operation, ReshardLimits, planned
+from kinsim.system.stream import GET_RECORDS_MAX_BYTES, GET_RECORDS_MAX_RECORDS
 
 if TYPE_CHECKING:
     from kinsim.scenario import Scenario
@@ -114,6 +115,9 @@ class Plan:
     put_to_get_us: int
     read_limits: tuple[int, int] | None
     """Bytes and GetRecords calls a second that a shard gives to all its readers together."""
+    call_records: int
+    """Most records and bytes that one GetRecords call brings."""
+    call_bytes: int
     lanes: int
     """Batches of one shard that may be in flight at once."""
     pooled: bool
@@ -173,6 +177,7 @@ class Plan:
 def plan(scenario: Scenario) -> Plan:
     """The plain numbers of *scenario*."""
     stream, mapping, function, run = scenario.stream, scenario.event_source_mapping, scenario.function, scenario.run
+    call_records, call_bytes = _call_limits(scenario)
     return Plan(
         duration_us=_us(run.duration_s),
         drained=run.until == "drained",
@@ -185,11 +190,13 @@ def plan(scenario: Scenario) -> Plan:
         trim_us=_us(stream.trim_granularity_s),
         put_to_get_us=_us(stream.put_to_get_delay_s),
         read_limits=_read_limits(scenario) if stream.enforce_read_limits else None,
+        call_records=call_records,
+        call_bytes=call_bytes,
         lanes=mapping.parallelization_factor,
         pooled=mapping.parallelization == "pooled",
         failure_blocks_shard=mapping.lane_failure_blocks_shard and mapping.parallelization_factor > 1,
         shared_readers=tuple(
-            PlannedReader(each.name, each.share, each.bytes_per_s, _us(each.poll_interval_s))
+            PlannedReader(each.name, each.share, each.bytes_per_s, _us(each.poll_interval_s), call_records, call_bytes)
             for each in stream.consumers
         ),
         batch_size=mapping.batch_size,
@@ -257,6 +264,16 @@ def _growth(stream: Stream) -> Growth | None:
 def _read_limits(scenario: Scenario) -> tuple[int, int]:
     constant = scenario.profile_data.constant
     return int(constant("read_bytes_per_s")), int(constant("get_records_per_s"))
+
+
+def _call_limits(scenario: Scenario) -> tuple[int, int]:
+    """Most records and bytes of a GetRecords call (aws:G2)."""
+    known = scenario.profile_data.constants
+    records, size = known.get("get_records_max_records"), known.get("get_records_max_bytes")
+    return (
+        GET_RECORDS_MAX_RECORDS if records is None else int(records.value),
+        GET_RECORDS_MAX_BYTES if size is None else int(size.value),
+    )
 
 
 def _us(seconds: float | None, absent: int = 0) -> int:

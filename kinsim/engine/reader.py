@@ -10,7 +10,6 @@ from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.tables import THROTTLED
 from kinsim.system.event_source_mapping import next_poll_us, poll_at_or_after, reads_ahead
-from kinsim.system.stream import GET_RECORDS_MAX_BYTES, GET_RECORDS_MAX_RECORDS
 
 
 class LineReader(Protocol):
@@ -216,10 +215,10 @@ class Reader:
             self._refused(at_us)
             return
         visible = log.arrived_by(at_us - plan.put_to_get_us)
-        stop = min(visible, self.read + min(GET_RECORDS_MAX_RECORDS, self.batch_limit))
+        stop = min(visible, self.read + min(plan.call_records, self.batch_limit))
         size = log.amount("data_bytes", self.read, stop)
-        if size > GET_RECORDS_MAX_BYTES:
-            stop = min(stop, max(self.read + 1, log.within("data_bytes", self.read, GET_RECORDS_MAX_BYTES)))
+        if size > plan.call_bytes:
+            stop = min(stop, max(self.read + 1, log.within("data_bytes", self.read, plan.call_bytes)))
             size = log.amount("data_bytes", self.read, stop)
         if budget is not None:
             budget.give(size)

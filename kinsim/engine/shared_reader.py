@@ -27,6 +27,9 @@ class PlannedReader:
     """Share of what is written that it reads; 0 where it reads so many bytes a second instead."""
     bytes_per_s: int
     interval_us: int
+    call_records: int = GET_RECORDS_MAX_RECORDS
+    call_bytes: int = GET_RECORDS_MAX_BYTES
+    """Most that one of its calls brings."""
 
 
 class SharedReader:
@@ -94,7 +97,7 @@ class SharedReader:
 
     def _bytes(self, at_us: int) -> tuple[int, int, int]:
         """Bytes of any records: what is due since its last call that was served."""
-        size = min(self._due(at_us) - self._taken, GET_RECORDS_MAX_BYTES)
+        size = min(self._due(at_us) - self._taken, self._plan.call_bytes)
         self._taken += size
         return ELSEWHERE, size, 0
 
@@ -105,11 +108,11 @@ class SharedReader:
             self.seen = log.arrived_by(-1)
         first = max(self.seen, log.arrived_by(expired_by(at_us, self._retention_us, self._trim_us)))
         visible = log.arrived_by(at_us - self._put_to_get_us)
-        stop = min(visible, first + int(GET_RECORDS_MAX_RECORDS / share))
+        stop = min(visible, first + int(self._plan.call_records / share))
         if stop <= first:
             self.seen = first
             return 0, 0, 0
-        most = int(GET_RECORDS_MAX_BYTES / share)
+        most = int(self._plan.call_bytes / share)
         if log.amount("data_bytes", first, stop) > most:
             stop = min(stop, max(first + 1, log.within("data_bytes", first, most)))
         size = round(log.amount("data_bytes", first, stop) * share)

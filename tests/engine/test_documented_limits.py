@@ -54,3 +54,28 @@ def test_of_twelve_calls_in_a_row_five_are_served():
         if may_call(missing, 5):
             missing, served = missing_after_calls(missing, calls=1, refill=0), served + 1
     assert served == 5
+
+
+OWN = """\
+kinsim_profile: 1
+name: lab
+extends: ideal
+constants:
+  get_records_max_records: {value: 7, unit: records, source: x, date: 2026-11-24}
+  get_records_max_bytes: {value: 500, unit: B, source: x, date: 2026-11-24}
+"""
+
+
+@pytest.mark.parametrize(("record_size", "calls"), [("10 B", [7, 7, 6]), ("200 B", [2] * 10), ("501 B", [1] * 20)])
+def test_a_profile_says_what_a_call_brings(tmp_path, record_size, calls):
+    """aws:G2 is a number of the profile; a record above it comes alone."""
+    (tmp_path / "lab.yaml").write_text(OWN, "utf-8")
+    poll = {"event_source_mapping.poll_interval": "1s"}
+    assert run(str(tmp_path / "lab.yaml"), 20, record_size, **poll).invocations.records.tolist() == calls
+
+
+@pytest.mark.parametrize(("bytes_per_mb", "calls"), [(1_048_576, [10, 2]), (1_000_000, [9, 3])])
+def test_ten_of_what_aws_calls_1_mb(bytes_per_mb, calls):
+    """aws:G2, W3: twelve records of 1 MiB at once."""
+    changes = {"event_source_mapping.poll_interval": "1s", "bytes_per_mb": bytes_per_mb}
+    assert run("ideal", 12, f"{MIB} B", **changes).invocations.records.tolist() == calls

@@ -22,6 +22,8 @@ def plan_of(read_ahead=NO_LIMIT, delay=0, batch_size=5):
         read_ahead_bytes=read_ahead,
         one_batch_per_poll=False,
         batch_size=batch_size,
+        call_records=10_000,
+        call_bytes=10_485_760,
     )
 
 

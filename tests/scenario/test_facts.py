@@ -13,6 +13,7 @@ import pytest
 
 from kinsim.scenario import load_profile, parse
 from kinsim.scenario.profiles import BUNDLED, Entry, Profile
+from kinsim.system import alarms, kpl, partition_keys, producer, sdk_client, stream
 from kinsim.system.distributions.families import Lognormal
 
 NOT_THERE = "not there"
@@ -274,6 +275,25 @@ CONSTANTS = [
 ]  # fmt: skip
 
 
+IN_EVERY_YEAR = [
+    # numbers that are the same in every profile, and stand with the rules that use them
+    ("aws:W1", stream.AWS_WRITE_RECORDS_PER_S, 1_000),
+    ("aws:W2", stream.AWS_WRITE_BYTES_PER_S, 1_048_576),
+    ("aws:W9", stream.LARGE_RECORD_BYTES, 1_048_576),
+    ("aws:G2", (stream.GET_RECORDS_MAX_RECORDS, stream.GET_RECORDS_MAX_BYTES), (10_000, 10_485_760)),
+    ("aws:W10", producer.PUT_RECORDS_LIMIT, 500),
+    ("aws:W15", (partition_keys.LONGEST_KEY, partition_keys.HASH_SPACE), (256, 340_282_366_920_938_463_463_374_607_431_768_211_456)),
+    ("aws:R3", (sdk_client.QUOTA, sdk_client.THROTTLE_COST, sdk_client.FIRST_TRY_REFUND), (500, 5, 1)),
+    ("aws:K6", kpl.DRAIN_US, 25_000),
+    ("aws:C14", (producer.PLAIN_GZIP, producer.FIELDS_GZIP), ((230, 50), (400, 79))),
+    ("aws:C14", (producer.PLAIN_EVENT_BYTES, producer.FIELDS_EVENT_BYTES), (216, 526)),
+    ("aws:V6", producer.LINE_BYTES, 111),
+    ("aws:CW3", alarms.Alarm.model_fields["metric_delay_s"].default, 60),
+    ("aws:CW5", alarms.Alarm.model_fields["treat_missing_data"].default, "missing"),
+    ("aws:CW6", alarms.Alarm.model_fields["alarm_extra_periods"].default, 2),
+]  # fmt: skip
+
+
 def by_profile(rows: list[Any], name: str) -> list[tuple[str, str, Any]]:
     """Fact, path and value of the rows that the profile has."""
     column = 2 + BUNDLED.index(name)
@@ -388,6 +408,11 @@ def test_a_constant_is_the_facts(profile, fact, name, value):
     known = load_profile(profile)
     assert known.constant(name) == value
     assert of_the_fact(fact, known.constants[name], profile)
+
+
+@pytest.mark.parametrize(("fact", "given", "value"), IN_EVERY_YEAR)
+def test_a_number_of_every_year_is_the_facts(fact, given, value):
+    assert given == value
 
 
 @pytest.mark.parametrize("profile", BUNDLED)
