@@ -38,13 +38,9 @@ def check_autoscaling(document: Node, scenario: Scenario, profile: Profile) -> l
 
 
 def _beside(document: Node, scenario: Scenario) -> Found:
-    stream = scenario.stream
-    if stream.reshard:
+    if scenario.stream.reshard:
         where = line_of(document, ("stream", "reshard"))
         yield HERE, f"a controller of the shards beside the schedule stream.reshard{where}", "remove one of them"
-    if stream.stream_mode != "PROVISIONED":
-        where = line_of(document, ("stream", "stream_mode"))
-        yield HERE, f"UpdateShardCount beside stream.stream_mode {stream.stream_mode}{where}", "remove one of them"
 
 
 def _alarms(document: Node, scenario: Scenario, settings: Autoscaling) -> Found:
