@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinsim.engine.tables import INVOCATION, Int64, Tables, Writes, line_of
+from kinsim.engine.tables import INVOCATION, Int64, Tables, Writes
 
 if TYPE_CHECKING:
     from kinsim.engine.lane import Lane
@@ -101,7 +101,7 @@ class IteratorAges:
         ended = np.array(tables.invocations[self._read :], np.int64).reshape(-1, len(COLUMNS))
         self._read = len(tables.invocations)
         ended = ended[(ended[:, START] >= self._since_us) & (ended[:, RECORDS] > 0)]
-        line = line_of(ended[:, SHARD], ended[:, LANE], tables.lines)
+        line = tables.lines.of(ended[:, SHARD], ended[:, LANE])
         for number in np.unique(line).tolist():
             rows = ended[line == number]
             last_us = logs[number].arrivals_us(rows[:, FIRST] + rows[:, RECORDS] - 1)

@@ -35,13 +35,7 @@ class Dealer:
     def apart(self, rows: Rows) -> Rows:
         """*rows* of which those whose records do not all go one way, or come one after another, are single records."""
         together = (rows.count == 1) | ((rows.step_numerator == 0) & ((rows.key == RANDOM) | (rows.key >= 0)))
-        if together.all():
-            return rows
-        parts = [rows.take(together)]
-        alone = singles(rows.take(~together))
-        for source in np.unique(alone.source).tolist():
-            parts.append(with_keys(alone.take(alone.source == source), self.sources[source]))
-        return in_order(Rows.concatenate(parts))
+        return taken_apart(rows, together, self.sources)
 
     def deal(self, rows: Rows, shards: int) -> tuple[Rows, Int64]:
         """Rows of one lane each, in order, and their lanes; *shards* are open."""
@@ -80,8 +74,19 @@ class Dealer:
         return shared_out(rows, counts)
 
 
+def taken_apart(rows: Rows, together: NDArray[np.bool_], sources: Sequence[SourceKeys]) -> Rows:
+    """*rows* in order, of which those that may not stay *together* are single records with keys of their own."""
+    if together.all():
+        return rows
+    parts = [rows.take(together)]
+    alone = singles(rows.take(~together))
+    for source in np.unique(alone.source).tolist():
+        parts.append(with_keys(alone.take(alone.source == source), sources[source]))
+    return in_order(Rows.concatenate(parts))
+
+
 class LaneLog(ShardLog):
-    """The records of one lane, which know their numbers on the shard.
+    """Some of a shard's records, such as those of one lane, which know their numbers on the shard.
 
     >>> log = LaneLog()
     >>> rows = Rows.empty(2)

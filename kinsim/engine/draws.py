@@ -42,6 +42,7 @@ class Purpose(IntEnum):
     MODULATION = 15
     SAMPLING = 16
     INITIAL_BACKLOG = 21
+    FILTER = 22
     MATCHES = 31
 
 
@@ -136,8 +137,8 @@ def binomial(n: NDArray[np.int64], p: float, u: NDArray[np.float64]) -> NDArray[
     >>> binomial(np.array([1, 1, 4, 4, 10**6]), 0.5, np.array([0.4, 0.6, 0.05, 0.5, 0.5])).tolist()
     [0, 1, 0, 2, 500000]
     """
-    if p >= 1.0:
-        return np.array(n, np.int64)
+    if p in (0.0, 1.0):
+        return np.array(n * int(p), np.int64)
     found = np.maximum(np.ceil(special.bdtrik(u, n, p)), 0.0)
     below = np.maximum(found - 1.0, 0.0)
     found = np.where(special.bdtr(below, n, p) >= u, below, found)

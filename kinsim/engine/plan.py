@@ -136,6 +136,8 @@ class Plan:
     maximum_age_us: int
     bisects: bool
     reports_items: bool
+    filters: bool
+    """Whether the mapping leaves records out."""
     redrive_us: int
     """When discarded records are put back; OFF: never."""
     position_us: int
@@ -209,6 +211,7 @@ def plan(scenario: Scenario) -> Plan:
         maximum_age_us=_us(mapping.maximum_record_age_s, NO_LIMIT),
         bisects=mapping.bisect_batch_on_function_error,
         reports_items=mapping.report_batch_item_failures,
+        filters=mapping.filters,
         redrive_us=_us(mapping.redrive_at_s, OFF),
         position_us=_position_us(scenario),
         outages=tuple((_us(outage.from_s), _us(outage.to_s, NO_LIMIT)) for outage in mapping.disabled),

@@ -23,6 +23,8 @@ from kinsim.engine.concurrency import Slots
 from kinsim.engine.controlling import IteratorAges
 from kinsim.engine.dealing import Dealer, LaneLog
 from kinsim.engine.draws import Purpose, address_key, uniform
+from kinsim.engine.filtered_lanes import FilteredLaneReader, FilteredLanes, FilteredReader
+from kinsim.engine.filtering import Filter
 from kinsim.engine.growing import grower_of
 from kinsim.engine.invoking import Invoker
 from kinsim.engine.lane import Lane
@@ -37,7 +39,7 @@ from kinsim.engine.shard_log import ShardLog
 from kinsim.engine.shards import Controller, Shards
 from kinsim.engine.shared_reader import SharedReader
 from kinsim.engine.stream_numbers import StreamNumbers
-from kinsim.engine.tables import Final, Outcome, Rows, Sink, Tables
+from kinsim.engine.tables import Final, Lines, Outcome, Rows, Sink, Tables
 from kinsim.engine.together import Place, Tally, places, run_together
 from kinsim.system.resharding import Operation, read_from
 
@@ -91,7 +93,7 @@ class Pipeline:
         self.clock, self.place, self.provisioned = clock, place, place.provisioned
         self.ends, self.starts = ENDS + place.rank, STARTS + place.rank
         dealt = self.plan.lanes > 1 and not self.plan.pooled
-        self.tables = Tables(self.plan.lanes if dealt else 1)
+        self.tables = Tables(Lines(self.plan.lanes if dealt else 1, self.plan.filters))
         self.disabled = self.disabled_for_ever = False
         self.to_redrive = 0
         """Shards whose discarded records have not been put back yet."""
@@ -102,10 +104,12 @@ class Pipeline:
         """Shards that are not read yet, or no more."""
         self.readers: dict[int, list[simpy.Process]] = {}
         """The processes that read each shard; they end when its records are settled."""
-        self.dealer = Dealer(self.stream.splitter.sources, self.plan.lanes) if dealt else None
+        sources = self.stream.splitter.sources
+        self.dealer = Dealer(sources, self.plan.lanes) if dealt else None
+        self.filter = Filter(scenario, replication, sources) if self.plan.filters else None
         self.shards = [self._shard(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.lanes = [lane for shard in self.shards for lane in shard.lanes]
-        self.logs = {line: lanes[0].log for shard in self.shards for line, lanes in shard.lines().items()}
+        self.logs = {line: log for shard in self.shards for line, log in shard.logs().items()}
         if scenario.run.initial_backlog is not None:
             self._store_backlog(InitialBacklog(scenario, replication))
         jitter_key = address_key(scenario.member.stream_seed, replication, Purpose.RETRY_JITTER)
@@ -121,7 +125,8 @@ class Pipeline:
         for shard in self.shards:
             of_stream = self.stream.all[shard.shard]
             rows = backlog.rows(shard.shard, (of_stream.starting_hash_key, of_stream.ending_hash_key))
-            shard.store(rows if self.dealer is None else singles(rows), len(self.stream.open))
+            together = self.dealer is None and self.filter is None
+            shard.store(rows if together else singles(rows), len(self.stream.open))
         for lane in self.lanes:
             lane.nothing_lost_before_us = 0
 
@@ -143,6 +148,13 @@ class Pipeline:
                 made.redrive = Redrive(planned, reader.log, redriver)
             return made
 
+        if self.filter is not None:
+            filtered = FilteredReader(shard, planned, log, phase_us, self.tables, budget)
+            self._register(filtered)
+            lines = 1 if self.dealer is None else planned.lanes
+            readers = [FilteredLaneReader(filtered, LaneLog()) for _ in range(lines)]
+            lanes = [lane(number, readers[number % lines]) for number in range(planned.lanes)]
+            return FilteredLanes(log, filtered, lanes, self.dealer, self.filter)
         if self.dealer is None:
             reader = Reader(shard, planned, log, phase_us, self.tables.polls, budget)
             self._register(reader)
@@ -230,7 +242,8 @@ class Pipeline:
             if start_us:
                 yield At(self.clock, start_us, ARRIVALS + self.place.number)
                 self.hand_over(start_us)
-            rows = rows if self.dealer is None else self.dealer.apart(rows)
+            for taker in (self.dealer, self.filter):
+                rows = rows if taker is None else taker.apart(rows)
             yield from self.bring(rows, end_us)
         while self.plan.drained:
             yield At(self.clock, end_us, ARRIVALS + self.place.number)
@@ -272,7 +285,7 @@ class Pipeline:
             self.unread.add(number)
             self.shards.append(shard)
             self.lanes += shard.lanes
-            self.logs |= {line: lanes[0].log for line, lanes in shard.lines().items()}
+            self.logs |= shard.logs()
             self.readers[number] = [self.clock.process(self.follow(shard, operation.end_us))]
             if operation.end_us < self.plan.redrive_us:
                 self.begin_to_redrive(shard)
@@ -315,8 +328,8 @@ class Pipeline:
     def begin_to_read(self, now_us: int) -> None:
         """Take up the mapping's starting position on every shard (aws:E7)."""
         if self.plan.position_us != -NO_LIMIT:
-            for lane in self.lanes[: self.plan.shard_count * self.plan.lanes]:
-                lane.begin_to_read(now_us)
+            for shard in self.shards[: self.plan.shard_count]:
+                shard.begin_to_read(now_us)
 
     def consume(self, lane: Lane) -> Process:
         """Process: read a shard, form a batch, work it off, move on.
@@ -551,7 +564,7 @@ class Pipeline:
             stuck_shards=tuple(
                 shard.shard for shard in self.shards if self.plan.drained and any(map(self._never_done, shard.lanes))
             ),
-            lines=self.tables.lines,
+            lines=self.tables.lines.each,
             calls=[] if self.stream.controller is None else self.stream.controller.calls,
         )
         for shard in self.shards:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kinsim.engine.dealing import Dealer, LaneLog
 from kinsim.engine.lane import Lane
@@ -10,7 +10,7 @@ from kinsim.engine.plan import Plan
 from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import Reader
 from kinsim.engine.shard_log import ShardLog
-from kinsim.engine.tables import Final, Rows
+from kinsim.engine.tables import Final, Int64, Rows
 
 
 class ShardLanes:
@@ -31,10 +31,19 @@ class ShardLanes:
         """The lanes of each of its lines, by the line's number."""
         return {self.shard: self.lanes}
 
+    def logs(self) -> dict[int, ShardLog]:
+        """The records of each of its lines."""
+        return {line: lanes[0].log for line, lanes in self.lines().items()}
+
     def store(self, rows: Rows, shards: int) -> None:
         """Store *rows* while so many *shards* are open, and let the lanes look."""
         self.log.append(rows)
         self.wake()
+
+    def begin_to_read(self, now_us: int) -> None:
+        """The mapping takes up its starting position."""
+        for lane in self.lanes:
+            lane.begin_to_read(now_us)
 
     def wake(self) -> None:
         """Let the lanes look again."""
@@ -111,7 +120,7 @@ class ShardLanes:
 class DealtLanes(ShardLanes):
     """A shard whose records are dealt to its lanes by their keys; each lane keeps a line of its own."""
 
-    def __init__(self, log: ShardLog, reader: DealtReader, lanes: Sequence[Lane], dealer: Dealer) -> None:
+    def __init__(self, log: ShardLog, reader: DealtReader, lanes: Sequence[Lane], dealer: Dealer | None) -> None:
         super().__init__(log, reader, lanes)
         self.dealer = dealer
         reader.lanes = lanes
@@ -122,23 +131,28 @@ class DealtLanes(ShardLanes):
 
     def store(self, rows: Rows, shards: int) -> None:
         """Store *rows* while *shards* are open, and let the lanes look."""
-        rows, lane_of_row = self.dealer.deal(rows, shards)
-        numbers = self.log.end + rows.count.cumsum() - rows.count
-        self.log.append(rows)
-        for lane in self.lanes:
-            mine = lane_of_row == lane.lane
-            assert isinstance(lane.log, LaneLog)
-            lane.log.append_dealt(rows.take(mine), numbers[mine])
+        assert self.dealer is not None
+        self.append(*self.dealer.deal(rows, shards), {lane.lane: lane.log for lane in self.lanes})
         self.wake()
 
+    def append(self, rows: Rows, lane_of_row: Int64, logs: Mapping[int, ShardLog]) -> None:
+        """Store *rows* on the shard, and those of each lane in its log."""
+        numbers = self.log.end + rows.count.cumsum() - rows.count
+        self.log.append(rows)
+        for lane, log in logs.items():
+            mine = lane_of_row == lane
+            assert isinstance(log, LaneLog)
+            log.append_dealt(rows.take(mine), numbers[mine])
+
     def lanes_of(self, record: int) -> list[tuple[Lane, int]]:
-        """The lane that holds a record of the shard, and its number on that lane's line."""
+        """The lanes that may hold a record of the shard, and its number on their line; none if it is left out."""
         found = []
-        for lane in self.lanes:
-            assert isinstance(lane.log, LaneLog)
-            place = lane.log.before(record)
-            if lane.log.before(record + 1) > place:
-                found.append((lane, place))
+        for lanes in self.lines().values():
+            log = lanes[0].log
+            assert isinstance(log, LaneLog)
+            place = log.before(record)
+            if log.before(record + 1) > place:
+                found += [(lane, place) for lane in lanes]
         return found
 
     def forget(self) -> None:

@@ -40,6 +40,7 @@ class Loss(IntEnum):
     DISCARDED = 1
     TOO_LARGE = 2
     SKIPPED = 3
+    FILTERED = 4
 
 
 @dataclass(slots=True)
@@ -161,7 +162,7 @@ INVOCATION = np.dtype(
 """One row per invocation, in order of its end.
 
 The final invocation of a tumbling window has no records and no arrivals.
-``first`` counts the records of the lane's line (see `line_of`) from 0 in arrival order; ``batch`` numbers the
+``first`` counts the records of the lane's line (see `Lines`) from 0 in arrival order; ``batch`` numbers the
 lane's batches from 0.  ``tries`` is how many invocations the batch or a part of it has had before; ``attempt``
 how many retries have been used up, of those that the mapping allows (a split uses none).  ``done`` records are
 processed by it: all, or those before the first that a partial response names, the others not.
@@ -186,18 +187,43 @@ THROTTLE = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us")])
 """One row per invocation request that found no free concurrency."""
 
 LOSS = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us", "first", "records", "log_events", "cause")])
-"""Records that left the stream without success: *records* from number *first* on, lost at *time_us*."""
+"""Records that left the stream without success: *records* from number *first* on, lost at *time_us*.
+
+Those that the mapping's filter leaves out have lane LEFT_OUT.
+"""
+
+LEFT_OUT = -1
 
 
-def line_of(shard: Int64, lane: Int64, lines: int) -> Int64:
-    """Number of a line of records: what one lane works off in order, where each shard has so many *lines*.
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How the lines of a shard are numbered: each is what one lane, or all of them together, work off in order.
 
-    With a single line all lanes of the shard share it, whichever takes the next batch.
-
-    >>> line_of(np.array([0, 2]), np.array([1, 0]), 4).tolist(), line_of(np.array([2]), np.array([3]), 1).tolist()
+    >>> Lines(4).of(np.array([0, 2]), np.array([1, 0])).tolist(), Lines(1).of(np.array([2]), np.array([3])).tolist()
     ([1, 8], [2])
+    >>> Lines(1, True).of(np.array([2, 2]), np.array([3, LEFT_OUT])).tolist()
+    [4, 5]
     """
-    return shard if lines == 1 else shard * lines + lane
+
+    of_lanes: int = 1
+    """Lanes that have a line of their own; 1: all share one, whichever takes the next batch."""
+    filters: bool = False
+    """Whether a last line holds what the mapping's filter leaves out."""
+
+    @property
+    def each(self) -> int:
+        """Lines of each shard."""
+        return self.of_lanes + self.filters
+
+    def of(self, shard: Int64, lane: Int64) -> Int64:
+        """Numbers of the lines of these lanes, over all shards."""
+        if self.filters:
+            place = lane if self.of_lanes > 1 else np.minimum(lane, 0)
+            return shard * self.each + np.where(lane == LEFT_OUT, self.of_lanes, place)
+        return shard if self.of_lanes == 1 else shard * self.of_lanes + lane
+
+
+ONE_LINE = Lines()
 
 
 def shard_of(line: Int64, lines: int) -> Int64:
@@ -343,7 +369,7 @@ class Sink(Protocol):
 class Tables:
     """What has happened since the last window was handed over, as numbers one after another."""
 
-    def __init__(self, lines: int = 1) -> None:
+    def __init__(self, lines: Lines = ONE_LINE) -> None:
         """*lines* of each shard."""
         self.lines = lines
         self.invocations: list[int] = []
@@ -395,7 +421,7 @@ class Tables:
 
     def _with_records(self, numbers: list[int], logs: Mapping[int, ShardLog]) -> NDArray[np.void]:
         table = _table(numbers, INVOCATION)
-        line = line_of(table["shard"], table["lane"], self.lines)
+        line = self.lines.of(table["shard"], table["lane"])
         order = np.argsort(line, kind="stable")
         lines, starts = np.unique(line[order], return_index=True)
         for number, rows in zip(lines.tolist(), np.split(order, starts[1:]), strict=True) if len(table) else ():

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.matching import Matching
-from kinsim.engine.tables import Final, Loss, Rows, Window, line_of
+from kinsim.engine.tables import Final, Lines, Loss, Rows, Window
 from kinsim.errors import InternalError
 from kinsim.measure.cells import grown
 from kinsim.measure.minutes import Count, MinuteStat
@@ -35,9 +35,9 @@ LARGEST_SETTLED = 4096
 class AlertSide:
     """What the function's rules come to: their time, and the fate of their alerts."""
 
-    def __init__(self, scenario: Scenario, shards: int, lines: int, minutes: int, warm_up_us: int) -> None:
-        """*lines* of each shard, as in `line_of`."""
-        self.of_shard = lines
+    def __init__(self, scenario: Scenario, shards: int, lines: Lines, minutes: int, warm_up_us: int) -> None:
+        """*lines* of each shard."""
+        self.numbering, self.of_shard = lines, lines.each
         function = scenario.function
         self.names = [each.name for each in function.rules]
         self.sends = [each.alert for each in function.rules]
@@ -76,7 +76,7 @@ class AlertSide:
             self._store(number, log)
         runs = window.invocations[window.invocations["records"] > 0]
         for table, take in ((runs, self._runs), (window.losses, self._losses), (window.redrives, self._runs)):
-            numbers = line_of(table["shard"], table["lane"], self.of_shard)
+            numbers = self.numbering.of(table["shard"], table["lane"])
             for number in np.unique(numbers).tolist():
                 take(number, table[numbers == number], window.logs[number])
         for line in self.lines.values():
@@ -138,7 +138,10 @@ class AlertSide:
         self.delay.add(Spread(np.full(int(warm.sum()), shard), delay_us[warm], alerts[warm], at_us[warm]))
 
     def _losses(self, number: int, losses: NDArray[np.void], log: ShardLog) -> None:
-        """The alerts of lost records that were not sent by an earlier try; none is due for records that are skipped."""
+        """The alerts of lost records that were not sent by an earlier try.
+
+        None is due for records that are skipped or filtered out: the function is not to see them.
+        """
         line, shard = self.lines[number], number // self.of_shard
         first = np.ascontiguousarray(losses["first"])
         end = first + losses["records"]
@@ -148,7 +151,7 @@ class AlertSide:
         held = (cause == Loss.DISCARDED) & self.puts_back
         line.given_up_us[which[held]] = at_us[held]
         which, at_us, cause = which[~held], at_us[~held], cause[~held]
-        self._give_up(shard, line, which, at_us, cause != Loss.SKIPPED)
+        self._give_up(shard, line, which, at_us, (cause != Loss.SKIPPED) & (cause != Loss.FILTERED))
 
     def _give_up(self, shard: int, line: _Line, which: Int64, at_us: Int64, lost: NDArray[np.bool_]) -> None:
         """Alerts of records that are over; those that were not sent and are *lost* count as such."""
@@ -177,7 +180,7 @@ class AlertSide:
             books = {
                 "due": due,
                 "sent": int(self.counts["alerts"].by_shard[shard]),
-                "lost or skipped": int(self.gone[shard]),
+                "lost, skipped or filtered": int(self.gone[shard]),
                 "still to come": sum(self.lines[number].to_come() for number in numbers if number in self.lines),
             }
             left = sum(final.waiting.get(number, 0) + final.in_flight.get(number, 0) for number in numbers)

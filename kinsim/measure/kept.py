@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import LOSS, Loss, Shard, shard_of
+from kinsim.engine.tables import ONE_LINE, Lines, Loss, Shard, shard_of
 from kinsim.measure.runs import Columns, has_iterator_age
 
 OUTCOMES = ("ok", "error", "timeout", "crash", "partial")
@@ -74,7 +74,9 @@ class KeptInvocations:
 class KeptRecords:
     """Rows of records.csv: each a record, or equal records that share their fate."""
 
-    def __init__(self, replication: int, sources: list[str], hash_keys: HashKeys | None, lines: int = 1) -> None:
+    def __init__(
+        self, replication: int, sources: list[str], hash_keys: HashKeys | None, lines: Lines = ONE_LINE
+    ) -> None:
         """*lines* of each shard."""
         self.lines = lines
         self.replication, self.sources, self.hash_keys = replication, sources, hash_keys
@@ -91,9 +93,9 @@ class KeptRecords:
                 self._begun.setdefault(line, []).append((first, first + records, start_us))
             if done:
                 self._settle(logs[line], line, first, first + done, end_us, "processed")
-        for row in losses:
-            shard, lane, time_us, first, records, _, cause = (int(row[name]) for name in LOSS.names or ())
-            line = shard if self.lines == 1 else shard * self.lines + lane
+        lines = self.lines.of(losses["shard"], losses["lane"])
+        lost = (losses[name].tolist() for name in ("time_us", "first", "records", "cause"))
+        for line, time_us, first, records, cause in zip(lines.tolist(), *lost, strict=True):
             self._settle(logs[line], line, first, first + records, time_us, Loss(cause).name.lower())
 
     def put_back(self, table: Columns, logs: Mapping[int, ShardLog]) -> None:
@@ -151,7 +153,7 @@ class KeptRecords:
             "replication": np.full(arrival.size, self.replication),
             "source": np.array(self.sources, object)[column("source")],
             "hash_key": self._hash_keys(column("source"), column("key"), column("hash_high")),
-            "shard": shard_ids(shard_of(line, self.lines)),
+            "shard": shard_ids(shard_of(line, self.lines.each)),
             "size": column("data_bytes") / count,
             "offered_s": (arrival - column("lag_us")) / 1e6,
             "accepted_s": arrival / 1e6,

@@ -132,7 +132,8 @@ class _Making:
     def settled_otherwise(self) -> dict[str, Loss]:
         """Counts of what the mapping does not pass on, where it is set to leave records out."""
         mapping = self.recorder.scenario.event_source_mapping
-        return {"skipped_records": Loss.SKIPPED} if mapping.starting_position != "TRIM_HORIZON" else {}
+        found = {"skipped_records": Loss.SKIPPED} if mapping.starting_position != "TRIM_HORIZON" else {}
+        return {**found, "filtered_records": Loss.FILTERED} if mapping.filters else found
 
     # -- over the run
 

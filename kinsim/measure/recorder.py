@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.shard_log import Pieces, ShardLog
-from kinsim.engine.tables import INVOCATION, Final, Loss, Outcome, Window, line_of, shard_of
+from kinsim.engine.tables import INVOCATION, Final, Lines, Loss, Outcome, Window, shard_of
 from kinsim.errors import InternalError
 from kinsim.measure.alerts import AlertSide
 from kinsim.measure.cells import grown
@@ -77,7 +77,9 @@ class Recorder:
         run, stream, mapping = scenario.run, scenario.stream, scenario.event_source_mapping
         self.shards = max(2, stream.shard_count) if stream.changes_shards else stream.shard_count
         self.lanes = mapping.parallelization_factor
-        self.lines = 1 if mapping.parallelization == "pooled" else self.lanes
+        of_lanes = 1 if mapping.parallelization == "pooled" else self.lanes
+        self.numbering = Lines(of_lanes, mapping.filters)
+        self.lines = self.numbering.each
         """Lines of each shard: records that are worked off in an order of their own."""
         self.warm_up_us = round(run.warm_up_s * 1e6)
         self.duration_us = round(run.duration_s * 1e6)
@@ -108,9 +110,9 @@ class Recorder:
         self.has_destination = mapping.on_failure_destination is not None
         self.kept_invocations = KeptInvocations(replication, self.runs.age_at) if "invocations" in keep else None
         sources = list(scenario.workload.sources)
-        self.kept_records = KeptRecords(replication, sources, hash_keys, self.lines) if "records" in keep else None
+        self.kept_records = KeptRecords(replication, sources, hash_keys, self.numbering) if "records" in keep else None
         rules = scenario.function.rules
-        self.alerts = AlertSide(scenario, self.shards, self.lines, minutes, self.warm_up_us) if rules else None
+        self.alerts = AlertSide(scenario, self.shards, self.numbering, minutes, self.warm_up_us) if rules else None
         self.logs: Mapping[int, ShardLog] = {}
         self.end_us = 0
         self.initial = np.zeros(self.shards * self.lines, np.int64)
@@ -162,16 +164,16 @@ class Recorder:
             self._begin(window)
         arrivals = self._fetch_arrivals(window)
         self.writes.window(window.end_us, window.writes, arrivals if self.lines == 1 else {})
-        table = columns_of(window.invocations, self.lines) if window.invocations.size else None
+        table = columns_of(window.invocations, self.numbering) if window.invocations.size else None
         if table is not None:
             self._fetch_records(table, window.logs)
             held.invocations.append(window.invocations)
             if self.kept_invocations is not None:
                 self.kept_invocations.add(table, window.logs)
         if self.kept_records is not None:
-            self.kept_records.add(table or columns_of(window.invocations, self.lines), window.losses, window.logs)
+            self.kept_records.add(table or columns_of(window.invocations, self.numbering), window.losses, window.logs)
             if window.redrives.size:
-                self.kept_records.put_back(columns_of(window.redrives, self.lines), window.logs)
+                self.kept_records.put_back(columns_of(window.redrives, self.numbering), window.logs)
         if window.losses.size:
             held.losses.append(self._with_heads(window.losses, window.logs))
         if window.redrives.size:
@@ -219,7 +221,7 @@ class Recorder:
         self._begun = True
         losses = window.losses
         skipped = losses[(losses["cause"] == Loss.SKIPPED) & (losses["time_us"] == 0)]
-        lines = line_of(skipped["shard"], skipped["lane"], self.lines)
+        lines = self.numbering.of(skipped["shard"], skipped["lane"])
         np.add.at(self._pointer, lines, skipped["records"])
         for line, log in window.logs.items():
             end = log.arrived_by(-1)
@@ -249,7 +251,7 @@ class Recorder:
 
     def _take_redrives(self, window: Window) -> None:
         """Invocations of records that had been discarded."""
-        table = columns_of(window.redrives, self.lines)
+        table = columns_of(window.redrives, self.numbering)
         held = self._held
         held.redrives.append(table)
         for line, first, done in zip(*(table[name].tolist() for name in ("line", "first", "done")), strict=True):
@@ -287,7 +289,7 @@ class Recorder:
     def _with_heads(self, losses: NDArray[np.void], logs: Mapping[int, ShardLog]) -> Int64:
         """Losses as rows of a table: line, time, first, records, cause, bytes, arrival of the first."""
         columns = [np.ascontiguousarray(losses[name]) for name in ("shard", "time_us", "first", "records", "cause")]
-        columns[0] = line = line_of(columns[0], np.ascontiguousarray(losses["lane"]), self.lines)
+        columns[0] = line = self.numbering.of(columns[0], np.ascontiguousarray(losses["lane"]))
         size, head = np.zeros(losses.size, np.int64), np.zeros(losses.size, np.int64)
         _, _, first, records, _ = columns
         for number in np.unique(line).tolist():
@@ -303,7 +305,7 @@ class Recorder:
         """Work on everything that was gathered."""
         held, self._held = self._held, _Held(self.shards * self.lines)
         rows = np.concatenate(held.invocations) if held.invocations else np.zeros(0, INVOCATION)
-        table = columns_of(rows, self.lines)
+        table = columns_of(rows, self.numbering)
         self.runs.add(
             table,
             _joined(held.started, ("log_events",), ("lag_us",)),
@@ -422,9 +424,9 @@ class Recorder:
         """Instant before which no invocation that is still to come can have started."""
         earliest = self.end_us if self._redriving_since_us is None else min(self.end_us, self._redriving_since_us)
         waiting = self._seen - self._pointer
-        last_us = self.runs.last_end_us
-        if self.lanes > self.lines:
-            last_us = last_us.reshape(self.shards, -1).min(axis=1)
+        if self.numbering.filters:
+            waiting.reshape(self.shards, -1)[:, -1] = 0  # all that has befallen what is left out is known
+        last_us = self._last_end_us()
         for line in np.flatnonzero((waiting > 0) | (self._unsettled > 0)).tolist():
             at_us = max(int(last_us[line]), 0)
             if waiting[line] > 0:
@@ -437,6 +439,16 @@ class Recorder:
         for line, closes_us in self.windows.closes_us.items() if self.windows is not None else ():
             earliest = min(earliest, max(int(last_us[line]), closes_us))
         return earliest
+
+    def _last_end_us(self) -> Int64:
+        """End of the last invocation of each line; where several lanes share one, of the lane that is furthest back."""
+        last_us = self.runs.last_end_us
+        if self.lanes > self.numbering.of_lanes:
+            last_us = last_us.reshape(self.shards, -1).min(axis=1)
+        if not self.numbering.filters:
+            return last_us
+        never = np.full((self.shards, 1), -1, np.int64)
+        return np.concatenate([last_us.reshape(self.shards, -1), never], axis=1).reshape(-1)
 
     def _head_us(self, line: int, number: int) -> int:
         return self.logs[line].arrival_us(number)
@@ -451,7 +463,7 @@ class Recorder:
             self.timeline.add([], np.zeros((7, 0), np.int64), np.zeros((3, 0), np.int64), runs)
         if not final.under_way.size:
             return
-        table = columns_of(final.under_way, self.lines)
+        table = columns_of(final.under_way, self.numbering)
         table["end_us"][:] = NEVER_US
         first_try = begins_with_records(table)
         columns = (table[name][first_try].tolist() for name in ("line", "first", "records"))

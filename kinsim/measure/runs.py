@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinsim.engine.redriving import REDRIVEN
-from kinsim.engine.tables import INVOCATION, Outcome, line_of, shard_of
+from kinsim.engine.tables import INVOCATION, ONE_LINE, Lines, Outcome, shard_of
 from kinsim.measure.cells import grown
 from kinsim.measure.minutes import Count, Grouped, MinuteStat
 from kinsim.measure.samples import Floats, Groups, Samples, Spread, share_of
@@ -26,14 +26,14 @@ PER_INVOCATION = ("batch_records", "duration_s", "billed_s", "iterator_age_s", "
 PER_RECORD = ("queue_wait_s", "sojourn_s", "end_to_end_latency_s")
 
 
-def columns_of(rows: NDArray[np.void], lines: int = 1) -> dict[str, Int64]:
+def columns_of(rows: NDArray[np.void], lines: Lines = ONE_LINE) -> dict[str, Int64]:
     """The table INVOCATION as contiguous columns, by line and then in order of the ends.
 
     *lines* of each shard; column ``line`` numbers them over all shards.
     """
     names = INVOCATION.names or ()
     table = np.ascontiguousarray(np.ascontiguousarray(rows).view(np.int64).reshape(-1, len(names)).T)
-    line = line_of(table[names.index("shard")], table[names.index("lane")], lines)
+    line = lines.of(table[names.index("shard")], table[names.index("lane")])
     if (line[1:] < line[:-1]).any():
         order = np.argsort(line, kind="stable")
         table, line = np.ascontiguousarray(table[:, order]), line[order]

@@ -25,6 +25,7 @@ KEY_FIGURES = (
     ("sampled_out_records", "sum", "records not sent (keep)"),
     ("rejected_records", "sum", "rejections by the stream"),
     ("dropped_records", "sum", "records dropped by the producer"),
+    ("filtered_records", "sum", "records that the filter leaves out"),
     ("skipped_records", "sum", "records before the starting position"),
     ("processed_records", "sum", "records processed"),
     ("discarded_records", "sum", "records discarded"),

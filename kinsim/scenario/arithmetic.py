@@ -424,13 +424,18 @@ class Arithmetic:
         return lanes if None in keys else max(1, min(lanes, sum(key for key in keys if key is not None)))
 
     def consumer_per_s(self, slots: int | None = None) -> float:
-        """Records per second that full batches back to back get through; 0 where they time out."""
+        """Records per second that full batches back to back get through, what a filter leaves out included.
+
+        0 where the batches time out.
+        """
         timeout = self.scenario.function.timeout_s
         each_s = self.batch_s(self.full_batch)
         if timeout is not None and each_s > timeout:
             return 0.0
-        each_s += self.scenario.event_source_mapping.dispatch_overhead_s
-        one = math.inf if each_s <= 0 else self.full_batch / each_s
+        mapping = self.scenario.event_source_mapping
+        each_s += mapping.dispatch_overhead_s
+        kept = 1.0 if mapping.filter is None else mapping.filter
+        one = math.inf if each_s <= 0 or kept <= 0 else self.full_batch / each_s / kept
         return one * (self.slots if slots is None else slots)
 
     @property

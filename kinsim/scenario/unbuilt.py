@@ -44,7 +44,6 @@ def _whole(value: Any) -> bool:
 
 UNBUILT: dict[str, Callable[[Any], bool]] = {
     "engine": _one_of("auto", "reference"),
-    "event_source_mapping.filter": _whole,
     "stream.enhanced_fan_out": _not_true,
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
@@ -60,6 +59,7 @@ OFF: dict[str, Callable[[Any], bool]] = {
     "function.reserved_concurrency": _nothing,
     "function.provisioned_concurrency": _one_of(0),
     "event_source_mapping.maximum_batching_window": _no_time,
+    "event_source_mapping.filter": _whole,
     "event_source_mapping.on_failure_destination": _one_of(False, "none"),
     "event_source_mapping.tumbling_window": _no_time,
     "event_source_mapping.maximum_retry_attempts": _one_of(-1),

@@ -246,6 +246,11 @@ class EventSourceMapping(Settings):
         return self.outages if self.enabled else [Outage.model_validate({"from": 0})]
 
     @property
+    def filters(self) -> bool:
+        """Whether filter criteria leave records out."""
+        return self.filter is not None and self.filter < 1.0
+
+    @property
     def redrive_at_s(self) -> float | None:
         """When discarded records are put back, if they are."""
         return None if self.on_failure_destination is None else self.on_failure_destination.redrive_at_s

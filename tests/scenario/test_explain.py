@@ -51,8 +51,7 @@ def test_a_single_value_is_explained(good):
 
 def test_a_value_that_is_not_set(good):
     (row,) = explain(parse(good), "event_source_mapping.filter")
-    assert (row.value, row.origin) == ("not set", "")
-    assert "not simulated by this version of kinsim" in row.remark
+    assert (row.value, row.origin, row.aws_name) == ("not set", "", "FilterCriteria")
 
 
 def test_words_and_bounds_that_are_allowed(good):
