@@ -216,12 +216,17 @@ class Pipeline:
                 self.to_redrive += 1
                 self.clock.process(self.put_back(lane, lane.redrive))
 
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is settled that came, and nothing more comes."""
+        return not self.to_redrive and all(lane.finished for lane in self.lanes)
+
     def only_stuck(self) -> bool:
         """Whether nothing is left but what can never be processed."""
         if self.to_redrive:
             return False
         open_lanes = [lane for lane in self.lanes if not lane.finished]
-        return bool(open_lanes) and all(lane.closed and self._never_done(lane) for lane in open_lanes)
+        return all(lane.closed and self._never_done(lane) for lane in open_lanes)
 
     def _never_done(self, lane: Lane) -> bool:
         waits_for_ever = self.disabled_for_ever and lane.running is None and not lane.finished

@@ -115,7 +115,7 @@ def run_together(clock: Clock, account: Account, pipelines: Sequence[Pipeline]) 
     while (next_us := clock.peek()) < end_us:
         clock.step()
     if planned.drained:
-        while next_us != simpy.core.Infinity and not all(each.only_stuck() for each in pipelines):
+        while next_us != simpy.core.Infinity and not _only_stuck(pipelines):
             clock.step()
             next_us = clock.peek()
     ends_us = [pipeline.tables.settled_us if planned.drained else 0 for pipeline in pipelines]
@@ -123,3 +123,9 @@ def run_together(clock: Clock, account: Account, pipelines: Sequence[Pipeline]) 
     for pipeline, settled_us in zip(pipelines, ends_us, strict=True):
         pipeline.finish(settled_us or int(end_us))
     return tally
+
+
+def _only_stuck(pipelines: Sequence[Pipeline]) -> bool:
+    """Whether some are left with what can never be processed, and the others are done."""
+    left = [each for each in pipelines if not each.is_done]
+    return bool(left) and all(each.only_stuck() for each in left)

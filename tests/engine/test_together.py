@@ -135,6 +135,16 @@ def test_at_one_instant_pipelines_act_in_the_order_of_the_file():
     assert (other["a"].starts_s(), other["b"].starts_s()) == ([2], [0])
 
 
+def test_a_drained_run_ends_where_one_is_done_and_the_other_never_will_be():
+    poison = f"{BURST % (10, '0s')}, stream: {{shard_count: 1}}, function: {{duration: 2s, faults: [{{kind: error}}]}}"
+    result = ks.parse(
+        pipelines("concurrent_executions: 100", a=burst(20, 1), b=poison).replace("10m", "10m, until: drained")
+    ).run(replications=1)
+    assert result["a"]["finish_s"]["mean"] == 4
+    assert result["b"]["waiting_records"]["sum"] + result["b"]["in_flight_records"]["sum"] == 10
+    assert any("can never be processed" in note for note in result["b"].summary()["findings"]["notes"])
+
+
 POISSON = "workload: {arrivals: {model: poisson, rate: 20/s}, record_size: 1 kB}"
 
 
