@@ -21,7 +21,7 @@ from kinsim.measure.result import ReplicationResult, Series
 from kinsim.measure.samples import Floats, Statistics
 from kinsim.measure.stretches import MINUTE_US
 from kinsim.measure.wanted import MINUTE_PERCENTILES
-from kinsim.system.metrics import CLOUDWATCH, GROUPED, METRICS, percentile_of, statistic_key
+from kinsim.system.metrics import CLOUDWATCH, GROUPED, MEMORY_METRICS, METRICS, percentile_of, statistic_key
 
 if TYPE_CHECKING:
     from kinsim.measure.recorder import Recorder
@@ -34,6 +34,7 @@ LOST = ("dropped_records", "expired_records", "discarded_records", "too_large_re
 """The ways in which a record is lost for good."""
 AGES = {
     "queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "first_record_age_s", "alert_delay_s",
+    *MEMORY_METRICS,
 }  # fmt: skip
 """Samples whose sum says nothing."""
 PICTURED = ("queue_wait_s", "sojourn_s", "end_to_end_latency_s", "iterator_age_s", "duration_s", "batch_records")

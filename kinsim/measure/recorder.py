@@ -19,6 +19,7 @@ from kinsim.measure.alerts import AlertSide
 from kinsim.measure.cells import grown
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
 from kinsim.measure.levels import LOSE, SETTLE, TAKE
+from kinsim.measure.memory import MemorySide
 from kinsim.measure.minutes import Count
 from kinsim.measure.reads import ReadSide
 from kinsim.measure.result import ReplicationResult
@@ -112,6 +113,8 @@ class Recorder:
         sources = list(scenario.workload.sources)
         self.kept_records = KeptRecords(replication, sources, hash_keys, self.numbering) if "records" in keep else None
         rules = scenario.function.rules
+        needs_memory = scenario.function.memory_used is not None
+        self.memory = MemorySide(scenario.function, self.runs, minutes) if needs_memory else None
         self.alerts = AlertSide(scenario, self.shards, self.numbering, minutes, self.warm_up_us) if rules else None
         self.logs: Mapping[int, ShardLog] = {}
         self.end_us = 0
@@ -168,6 +171,8 @@ class Recorder:
         if table is not None:
             self._fetch_records(table, window.logs)
             held.invocations.append(window.invocations)
+            if self.memory is not None:
+                self.memory.add(table, window.logs)
             if self.kept_invocations is not None:
                 self.kept_invocations.add(table, window.logs)
         if self.kept_records is not None:
@@ -253,6 +258,8 @@ class Recorder:
         """Invocations of records that had been discarded."""
         table = columns_of(window.redrives, self.numbering)
         held = self._held
+        if self.memory is not None:
+            self.memory.add(table, window.logs)
         held.redrives.append(table)
         for line, first, done in zip(*(table[name].tolist() for name in ("line", "first", "done")), strict=True):
             if done:

@@ -190,20 +190,20 @@ class RunSide:
         billed = self.billing.of(duration_us, table["init_us"])
         self.billed_us += int(billed.sum())
         values = {"batch_records": table["records"], "duration_s": duration_us, "billed_s": billed}
-        self._per_invocation(shard, start_us, values)
+        self.per_invocation(shard, start_us, values)
         table = _chosen(table, has_iterator_age(table))
         shard, start_us = table["shard"], table["start_us"]
         if not start_us.size:
             return
         age = table[self.age_at] - table["last_arrival_us"]
         first_age = start_us - table["first_arrival_us"]
-        self._per_invocation(shard, start_us, {"iterator_age_s": age, "first_record_age_s": first_age})
+        self.per_invocation(shard, start_us, {"iterator_age_s": age, "first_record_age_s": first_age})
         column = start_us // self.shard_period_us
         self._reserve(int(column.max()))
         cell = shard * self.shard_age.shape[1] + column
         np.maximum.at(self.shard_age.reshape(-1), cell, (age / 1e6).astype(np.float32))
 
-    def _per_invocation(self, shard: Int64, start_us: Int64, values: dict[str, Int64]) -> None:
+    def per_invocation(self, shard: Int64, start_us: Int64, values: dict[str, Int64]) -> None:
         """A sample of each of *values* from every invocation."""
         minute = start_us // MINUTE_US
         one = np.broadcast_to(np.int64(1), start_us.shape)

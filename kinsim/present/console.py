@@ -39,6 +39,7 @@ KEY_FIGURES = (
     ("throttles", "sum", "throttles"),
     ("duration_s", "p99", "Duration p99"),
     ("duration_s", "max", "Duration maximum"),
+    ("memory_utilization", "max", "most of its memory used"),
     ("iterator_age_s", "p99", "IteratorAge p99"),
     ("iterator_age_s", "max", "IteratorAge maximum"),
     ("alerts", "sum", "alerts sent"),

@@ -434,6 +434,18 @@ def memory_needed_mb(base_mb: float, per_mib_mb: float, body_bytes: int) -> floa
 
 
 @rule
+def max_memory_used_mb(needed_mb: float, memory_mb: int) -> float:
+    """Memory that a run has used at most, as `Max Memory Used` of its REPORT line: all of it where it runs out.
+
+    ASSUMPTION: a run that a time-out ends has used what its whole batch needs.
+
+    >>> max_memory_used_mb(120.0, 128), max_memory_used_mb(190.0, 128)
+    (120.0, 128.0)
+    """
+    return min(needed_mb, float(memory_mb))
+
+
+@rule
 def share_until_out_of_memory(needed_mb: float, base_mb: float, memory_mb: int) -> float:
     """Share of its run after which an invocation is out of memory, 1 if it is not (aws:E24).
 

@@ -140,6 +140,14 @@ _ALL = (
         "initialisation included where the profile bills it", more=("sum",),
     ),
     Metric(
+        "memory_used_mb", "MB", "sample", "per invocation: the most memory that it used, by `function.memory_used`; "
+        "where that is set", "used_memory_max (LambdaInsights)", periods=_SAMPLED,
+    ),
+    Metric(
+        "memory_utilization", "1", "sample", "per invocation: the most memory that it used against the memory that it "
+        "has; where `function.memory_used` is set", "memory_utilization (LambdaInsights)", periods=_SAMPLED,
+    ),
+    Metric(
         "iterator_age_s", "s", "sample", "per invocation: start (or what `iterator_age` names) minus the arrival of "
         "its last record", "IteratorAge", periods=_SAMPLED,
     ),
@@ -268,6 +276,10 @@ GROUPED = {"Duration": "duration_s", "IteratorAge": "iterator_age_s", "duration_
 
 ALERT_METRICS = ("alert_delay_s", "alerts", "late_alerts", "lost_alerts", "repeated_alerts")
 """Metrics of a function whose rules send alerts; others do not have them."""
+
+
+MEMORY_METRICS = ("memory_used_mb", "memory_utilization")
+"""Metrics of a function whose memory_used is set; others do not have them."""
 
 
 def metric_names() -> list[str]:

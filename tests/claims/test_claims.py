@@ -85,6 +85,19 @@ def test_c7_doubling_memory_about_halves_a_cpu_bound_run(claim):
         assert duration == approx(100 * 0.020 * 1792 / memory, rel=0.01)
 
 
+def test_c7_memory_itself_is_not_short(claim):
+    """60 MB and 4 MB for each MiB, of which a batch of 100 records has 0.048: the same whatever there is."""
+    for memory in (128, 256, 1024):
+        result = claim("C07-memory-cpu-bound", {"function.memory_size": f"{memory} MB"}).run()
+        assert (
+            result["memory_used_mb"]["min"]
+            == result["memory_used_mb"]["max"]
+            == approx(60 + 4 * 50_000 / 2**20, abs=1e-6)
+        )
+        assert result["memory_utilization"]["max"] == approx(result["memory_used_mb"]["max"] / memory, abs=1e-6)
+        assert result["memory_used_mb"]["count"] == result["invocations"]["sum"]
+
+
 def test_c7_memory_buys_nothing_where_time_goes_into_waiting(claim):
     durations = mean_durations(claim, "C07-memory-io-bound", (128, 256, 512, 1024))
     assert set(durations.values()) == {20.0}
