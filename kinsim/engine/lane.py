@@ -290,12 +290,12 @@ class Lane:
 
     def lose_expired(self, first: int, end: int) -> None:
         """Records that expired while they waited, each at its own instant; one row a second."""
-        pieces = self.log.pieces(first, end)
-        last_us = pieces.last_us
-        second = last_us // 1_000_000
-        starts = np.flatnonzero(np.concatenate(([True], second[1:] != second[:-1])))
-        planned = self.plan
-        time_us = [expires_at(int(t), planned.retention_us, planned.trim_us) for t in pieces.time_us[starts]]
+        planned, log, bounds = self.plan, self.log, [first]
+        while bounds[-1] < end:
+            second = log.arrival_us(bounds[-1]) // 1_000_000
+            bounds.append(min(end, log.arrived_by((second + 1) * 1_000_000 - 1)))
+        starts, ends = np.array(bounds[:-1], np.int64), np.array(bounds[1:], np.int64)
+        time_us = [expires_at(log.arrival_us(each), planned.retention_us, planned.trim_us) for each in bounds[:-1]]
         self.tables.settled_us = max(self.tables.settled_us, time_us[-1])
         self.tables.losses.append(
             np.column_stack(
@@ -303,9 +303,9 @@ class Lane:
                     np.full(starts.size, self.shard),
                     np.full(starts.size, self.lane),
                     np.array(time_us, np.int64),
-                    pieces.first[starts],
-                    np.add.reduceat(pieces.count, starts),
-                    np.add.reduceat(pieces.log_events, starts),
+                    starts,
+                    ends - starts,
+                    log.amounts("log_events", starts, ends),
                     np.full(starts.size, int(Loss.EXPIRED)),
                 ]
             )

@@ -574,7 +574,9 @@ class Pipeline:
         )
         for shard in self.shards:
             shard.tell(final, end_us)
-        self.hand_over(max(end_us, self.tables.window_start_us))
+        waits = [self.logs[line] for line, records in final.waiting.items() if records]
+        latest_us = max((log.arrival_us(log.end - 1) for log in waits), default=0)  # where a stuck run ends before it
+        self.hand_over(max(end_us, self.tables.window_start_us, latest_us))
         for lane in self.lanes:
             lane.under_way()
         final.under_way = self.tables.invocation_table(self.logs)

@@ -191,3 +191,15 @@ def test_a_drained_run_ends_where_nothing_more_is_read_behind_a_lane_that_never_
     })  # fmt: skip
     assert result["in_flight_records"]["sum"] == 1
     assert result["waiting_records"]["sum"] == 19
+
+
+def test_a_drained_run_that_is_stuck_counts_what_its_producers_still_bring(run):
+    """One of two records at once is rejected and comes a minute later; the first one fails for ever."""
+    result = run({
+        "workload.arrivals.size": 2, "event_source_mapping.parallelization_factor": 1,
+        "stream.write_limit_records": 1, "event_source_mapping.batch_size": 1, "run.duration": "10s",
+        "producer": {"model": "direct", "retry": {"mode": "backoff", "base": "1m", "cap": "1m", "jitter": "none"}},
+        "function.faults": [{"kind": "error", "records": [1]}], "event_source_mapping.retry_backoff": {"base": "1h"},
+    })  # fmt: skip
+    assert result["accepted_records"]["sum"] == 2
+    assert (result["in_flight_records"]["sum"], result["waiting_records"]["sum"]) == (1, 1)

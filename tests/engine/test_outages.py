@@ -54,3 +54,14 @@ def test_a_mapping_that_is_not_enabled_reads_nothing():
     assert len(tape.invocations) == len(tape.polls) == 0
     assert int(tape.losses["records"].sum()) == 16  # expired by the end: those of 0 to 15 s
     assert tape.final.waiting == {0: 4}
+
+
+def test_what_expires_unread_is_lost_second_by_second():
+    """Two records a second, each lost five seconds later; at 20 s the first of the second 15 is too."""
+    tape = tape_of(
+        "workload: {arrivals: {model: constant, rate: 2/s}, granularity: 1s},"
+        "stream: {shard_count: 1, retention_period: 5s}, event_source_mapping: {enabled: false},"
+        "function: {duration: 1s}, run: {duration: 20s}"
+    )
+    assert seconds(tape.losses["time_us"]) == [5 + k for k in range(16)]
+    assert tape.losses["records"].tolist() == [2] * 15 + [1]
