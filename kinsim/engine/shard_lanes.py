@@ -60,6 +60,9 @@ class ShardLanes:
         """The shard is split or merged: nothing more comes, and its readers come to an end."""
         for other in () if self.reader.budget is None else self.reader.budget.others:
             other.close(now_us)
+        for lane in self.lanes:
+            if lane.window is not None:
+                lane.window.shard_ends_us = now_us
         self.close()
 
     @property

@@ -540,7 +540,10 @@ class OpenWindows:
     def __init__(self, scenario: Scenario) -> None:
         self.window_us = round(scenario.event_source_mapping.tumbling_window_s * 1e6)
         self.offset_us = tumbling_offset_us(scenario)
+        self.may_end_early = scenario.stream.changes_shards
+        """Whether a shard may come to its end, and its window with it."""
         self.closes_us: dict[int, int] = {}
+        """When each closes at the earliest."""
 
     def note(self, table: Columns) -> None:
         """Take in invocations that ended, each line's in order."""
@@ -549,7 +552,8 @@ class OpenWindows:
         last = {line: (records, arrival_us) for line, records, arrival_us in zip(*columns, strict=True)}
         for line, (records, arrival_us) in last.items():
             if records:
-                self.closes_us[line] = tumbling_window_ends_us(arrival_us, self.window_us, self.offset_us)
+                ends_us = tumbling_window_ends_us(arrival_us, self.window_us, self.offset_us)
+                self.closes_us[line] = 0 if self.may_end_early else ends_us
             else:
                 self.closes_us.pop(line, None)
 

@@ -153,12 +153,7 @@ def _concurrency(document: Node, profile: Profile) -> list[Problem]:
 
 
 def check_resharding(document: Node, scenario: Scenario, profile: Profile) -> list[Problem]:
-    """Whether AWS would do what `stream.reshard` asks for, and whether shards may come and go at all."""
-    if not scenario.stream.changes_shards:
-        return []
-    beside = _not_beside_resharding(document, scenario)
-    if beside:
-        return beside
+    """Whether AWS would do what `stream.reshard` asks for."""
     if not scenario.stream.reshard:
         return []
     try:
@@ -166,23 +161,6 @@ def check_resharding(document: Node, scenario: Scenario, profile: Profile) -> li
     except SettingError as error:
         return [problem_at(document, ("stream", "reshard", *error.at), error.message, error.help)]
     return []
-
-
-def _not_beside_resharding(document: Node, scenario: Scenario) -> list[Problem]:
-    """What is not simulated while shards come and go."""
-    stream = scenario.stream
-    cause = "reshard" if stream.reshard else "autoscaling" if stream.autoscaling else "stream_mode"
-    mapping = scenario.event_source_mapping
-    found: list[tuple[Steps, str]] = []
-    if mapping.tumbling_window_s:
-        found.append((("event_source_mapping", "tumbling_window"), "a tumbling window"))
-    return [
-        problem_at(
-            document, steps, f"{what} beside stream.{cause}{line_of(document, ('stream', cause))} {NOT_YET}",
-            "remove one of them",
-        )
-        for steps, what in dict(found).items()
-    ]  # fmt: skip
 
 
 def reshard_limits(scenario: Scenario, profile: Profile) -> ReshardLimits:

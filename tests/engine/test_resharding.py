@@ -219,7 +219,6 @@ def test_a_merge_takes_all():
     [
         ("stream.reshard=[{at: 1s, split: shardId-0}, {at: 2s, split: shardId-1}]", "stream.reshard[1].at", "UPDATING"),
         ("stream.reshard=[{at: 1s, split: shardId-7}]", "stream.reshard[0].split", "does not exist then"),
-        ("event_source_mapping.tumbling_window=10s", "event_source_mapping.tumbling_window", "beside stream.reshard"),
     ],
 )  # fmt: skip
 def test_what_cannot_be(change, path, says):

@@ -68,12 +68,6 @@ def test_2017_has_neither(problems, setting):
     assert "in profile aws-2026" in found.help
 
 
-def test_what_does_not_go_with_shards_that_come_and_go_names_the_mode(problems):
-    text = lines("stream_mode: ON_DEMAND") + "event_source_mapping: {tumbling_window: 1m}\n"
-    found = problems(text)
-    assert ["beside stream.stream_mode (line 8) is not simulated" in each.message for each in found] == [True]
-
-
 @pytest.mark.parametrize(
     ("settings", "shards"),
     [
