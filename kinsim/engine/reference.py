@@ -187,7 +187,9 @@ class Pipeline:
         opened_us = self.stream.all[shard].opened_us
         address = scenario.member.reader_seed, replication, Purpose.POLL_PHASE
         others = [
-            SharedReader(each, shard, address_key(*address, each.name), log, self.tables.polls, times, opened_us)
+            SharedReader(
+                each, shard, address_key(*address, each.name), log, self.tables.polls_of_others, times, opened_us
+            )
             for each in planned.shared_readers
         ]
         return ReadBudget(*limits, others, (address_key(*address), shard))

@@ -280,6 +280,8 @@ class Window:
     """Invocations of records that had been discarded; the mapping made none of them."""
     redriving_since_us: int | None = None
     """Start of the earliest of them that is still under way."""
+    own_polls: int | None = None
+    """How many rows of *polls*, the first ones, are the mapping's own calls; None: all."""
     rules_us: Sequence[float] = ()
     """Time that each of the function's rules took in the invocations that ended here, its calls included."""
 
@@ -374,6 +376,7 @@ class Tables:
         self.lines = lines
         self.invocations: list[int] = []
         self.polls: list[int] = []
+        self.polls_of_others: list[int] = []
         self.redrives: list[int] = []
         self.redriving: dict[int, int] = {}
         """Start of the redriven invocation that is under way, by line."""
@@ -395,7 +398,8 @@ class Tables:
                 invocations=self.invocation_table(logs),
                 redrives=self._with_records(self.redrives, logs),
                 redriving_since_us=min(self.redriving.values(), default=None),
-                polls=_table(self.polls, POLL),
+                polls=_table(self.polls + self.polls_of_others, POLL),
+                own_polls=len(self.polls) // len(POLL.names or ()),
                 throttles=_table(self.throttles, THROTTLE),
                 losses=np.ascontiguousarray(losses).reshape(-1).view(LOSS),
                 writes=self.writes,
@@ -406,6 +410,7 @@ class Tables:
         self.invocations.clear()
         self.redrives.clear()
         self.polls.clear()
+        self.polls_of_others.clear()
         self.throttles.clear()
         self.losses, self.writes, self.rules_us = [], [], []
         self.window_start_us = until_us

@@ -11,7 +11,7 @@ from kinsim.measure.minutes import MinuteStat
 from kinsim.measure.periods import Minutes, first_minutes
 from kinsim.measure.result import Series
 from kinsim.measure.stretches import MINUTE_US
-from kinsim.system.metrics import CLOUDWATCH
+from kinsim.system.metrics import CLOUDWATCH, EVENT_COUNTS
 
 if TYPE_CHECKING:
     from kinsim.measure.recorder import Recorder
@@ -45,8 +45,12 @@ def cloudwatch_tables(recorder: Recorder, n: int) -> dict[str, Minutes]:
         "Duration": (runs.minutes["duration_s"], 1e3),
         "IteratorAge": (runs.minutes["iterator_age_s"], 1e3),
     }
+    if recorder.events is not None:
+        stats |= {name: (stat, 1.0) for name, stat in recorder.events.minutes.items()}
     tables = {}
     for name, metric in CLOUDWATCH.items():
+        if name in EVENT_COUNTS and name not in stats:
+            continue
         if name in found:
             tables[name] = Minutes.counted(name, metric.unit, metric.statistics, *found[name])
         else:

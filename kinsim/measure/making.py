@@ -14,6 +14,7 @@ from kinsim.measure.alerts import add_delays, alert_counts
 from kinsim.measure.cloudwatch import cloudwatch_tables, shard_series
 from kinsim.measure.cost import monthly_cost
 from kinsim.measure.curves import curves_of
+from kinsim.measure.event_counts import mapping_uuid
 from kinsim.measure.levels import minute_lengths_us
 from kinsim.measure.minutes import Count
 from kinsim.measure.periods import Minutes, first_minutes, series_of, worst
@@ -21,7 +22,15 @@ from kinsim.measure.result import ReplicationResult, Series
 from kinsim.measure.samples import Floats, Statistics
 from kinsim.measure.stretches import MINUTE_US
 from kinsim.measure.wanted import MINUTE_PERCENTILES
-from kinsim.system.metrics import CLOUDWATCH, GROUPED, MEMORY_METRICS, METRICS, percentile_of, statistic_key
+from kinsim.system.metrics import (
+    CLOUDWATCH,
+    EVENT_COUNTS,
+    GROUPED,
+    MEMORY_METRICS,
+    METRICS,
+    percentile_of,
+    statistic_key,
+)
 
 if TYPE_CHECKING:
     from kinsim.measure.recorder import Recorder
@@ -317,6 +326,8 @@ class _Making:
         series: list[Series] = []
         for metric, table in self.cloudwatch.items():
             dimensions = stream if CLOUDWATCH[metric].namespace == "AWS/Kinesis" else function
+            if metric in EVENT_COUNTS:
+                dimensions = f"EventSourceMappingUUID={mapping_uuid(name)}"
             series += table.series(dimensions)
             if metric in GROUPED:
                 values = self.grouped[GROUPED[metric], MINUTE_US]

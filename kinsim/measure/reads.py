@@ -35,27 +35,13 @@ class ReadSide:
         if not polls.size:
             return
         shard, time_us, calls, records, size, age = (np.ascontiguousarray(polls[name]) for name in _COLUMNS)
-        row, minute, calls = self._by_minute(time_us, calls)
+        row, minute, calls = calls_by_minute(time_us, calls, self.interval_us)
         columns = (minute, calls, records[row], size[row], age[row])
         self.whole.add(*columns)
         if self.by_shard is not None:
             inside = minute < self.minutes
             cell = shard[row] * self.minutes + minute
             self.by_shard.add(*(c[inside] for c in (cell, *columns[1:])))
-
-    def _by_minute(self, time_us: Int64, calls: Int64) -> tuple[NDArray[np.intp], Int64, Int64]:
-        """Row, minute and number of calls, with runs of empty calls cut at whole minutes."""
-        last_us = time_us + (calls - 1) * self.interval_us
-        first, last = time_us // MINUTE_US, last_us // MINUTE_US
-        if np.array_equal(first, last):
-            return np.arange(calls.size), first, calls
-        times = last - first + 1
-        row = np.repeat(np.arange(times.size), times)
-        minute = np.arange(row.size) - np.repeat(np.cumsum(times) - times, times) + first[row]
-        interval = max(self.interval_us, 1)
-        done = np.clip(-(-((minute + 1) * MINUTE_US - time_us[row]) // interval), 0, calls[row])
-        before = np.clip(-(-(minute * MINUTE_US - time_us[row]) // interval), 0, calls[row])
-        return row, minute, done - before
 
 
 class ReadTables:
@@ -85,6 +71,21 @@ class ReadTables:
             minute, calls, records, age = (x[known] for x in (minute, calls, records, age))
         self.records.add(minute, records, calls)
         self.age.add(minute, age / 1e3, calls)
+
+
+def calls_by_minute(time_us: Int64, calls: Int64, interval_us: int) -> tuple[NDArray[np.intp], Int64, Int64]:
+    """Row, minute and number of calls, with runs of calls *interval_us* apart cut at whole minutes."""
+    last_us = time_us + (calls - 1) * interval_us
+    first, last = time_us // MINUTE_US, last_us // MINUTE_US
+    if np.array_equal(first, last):
+        return np.arange(calls.size), first, calls
+    times = last - first + 1
+    row = np.repeat(np.arange(times.size), times)
+    minute = np.arange(row.size) - np.repeat(np.cumsum(times) - times, times) + first[row]
+    interval = max(interval_us, 1)
+    done = np.clip(-(-((minute + 1) * MINUTE_US - time_us[row]) // interval), 0, calls[row])
+    before = np.clip(-(-(minute * MINUTE_US - time_us[row]) // interval), 0, calls[row])
+    return row, minute, done - before
 
 
 _COLUMNS = ("shard", "time_us", "calls", "records", "bytes", "age_us")

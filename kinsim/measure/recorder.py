@@ -17,6 +17,7 @@ from kinsim.engine.tables import INVOCATION, Final, Lines, Loss, Outcome, Window
 from kinsim.errors import InternalError
 from kinsim.measure.alerts import AlertSide
 from kinsim.measure.cells import grown
+from kinsim.measure.event_counts import EventCounts
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
 from kinsim.measure.levels import LOSE, SETTLE, TAKE
 from kinsim.measure.memory import MemorySide
@@ -113,9 +114,11 @@ class Recorder:
         sources = list(scenario.workload.sources)
         self.kept_records = KeptRecords(replication, sources, hash_keys, self.numbering) if "records" in keep else None
         rules = scenario.function.rules
+        self.events = EventCounts(mapping, minutes) if mapping.counts_events else None
         needs_memory = scenario.function.memory_used is not None
         self.memory = MemorySide(scenario.function, self.runs, minutes) if needs_memory else None
         self.alerts = AlertSide(scenario, self.shards, self.numbering, minutes, self.warm_up_us) if rules else None
+        self._sides = [side for side in (self.alerts, self.events) if side is not None]
         self.logs: Mapping[int, ShardLog] = {}
         self.end_us = 0
         self.initial = np.zeros(self.shards * self.lines, np.int64)
@@ -188,8 +191,8 @@ class Recorder:
             held.throttles.append(window.throttles)
         if window.polls.size:
             self.reads.add(window.polls)
-        if self.alerts is not None:
-            self.alerts.window(window)
+        for side in self._sides:
+            side.window(window)
         held.rows += (
             window.invocations.size
             + window.redrives.size

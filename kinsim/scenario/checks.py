@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kinsim import limits as bounds
 from kinsim.errors import Problem, SettingError
 from kinsim.scenario.alerting import alerts_of_no_rule, memory_of_no_need
+from kinsim.scenario.event_counts import event_counts_that_are_off
 from kinsim.scenario.paths import find, hint_word
 from kinsim.scenario.profiles import BUNDLED, Limit, Profile, first_with, load_profile, value_text
 from kinsim.scenario.resolve import scalar_value
@@ -27,7 +28,10 @@ def check(document: Node, profile: Profile) -> list[Problem]:
     """Everything that is wrong with the document whatever its types say."""
     problems = [*_version(document), *_features(document, profile), *_limits(document, profile)]
     problems += _concurrency(document, profile)
-    problems += [problem_at(document, *each) for each in [*alerts_of_no_rule(document), *memory_of_no_need(document)]]
+    problems += [
+        problem_at(document, *each)
+        for each in [*alerts_of_no_rule(document), *memory_of_no_need(document), *event_counts_that_are_off(document)]
+    ]
     seen = {problem.path for problem in problems}
     problems += [problem for problem in _unbuilt(document, profile) if problem.path not in seen]
     return problems + _prices(document, profile)

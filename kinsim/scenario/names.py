@@ -95,6 +95,10 @@ AWS: dict[str, dict[str, tuple[str, Convert]]] = {
             lambda value: (value.get("OnFailure") or None) if isinstance(value, dict) else value,
         ),
         "FilterCriteria": ("filter", lambda value: value),
+        "MetricsConfig": (
+            "metrics_config",
+            lambda value: {"metrics": value.get("Metrics") or []} if isinstance(value, dict) else value,
+        ),
     },
     "function": {
         "MemorySize": ("memory_size", _mb),
@@ -112,7 +116,7 @@ IGNORED: dict[str, set[str]] = {
     "event_source_mapping": {
         "UUID", "EventSourceArn", "EventSourceMappingArn", "FunctionArn", "FunctionName", "LastModified",
         "LastProcessingResult", "State", "StateTransitionReason", "StartingPositionTimestamp", "Topics", "Queues",
-        "SourceAccessConfigurations", "KMSKeyArn", "MetricsConfig",
+        "SourceAccessConfigurations", "KMSKeyArn",
     },
     "function": {
         "FunctionName", "FunctionArn", "Role", "Handler", "CodeSize", "CodeSha256", "Description", "LastModified",

@@ -60,6 +60,7 @@ OFF: dict[str, Callable[[Any], bool]] = {
     "function.provisioned_concurrency": _one_of(0),
     "event_source_mapping.maximum_batching_window": _no_time,
     "event_source_mapping.filter": _whole,
+    "event_source_mapping.metrics_config": lambda value: _nothing(value) or value == {"metrics": []},
     "event_source_mapping.on_failure_destination": _one_of(False, "none"),
     "event_source_mapping.tumbling_window": _no_time,
     "event_source_mapping.maximum_retry_attempts": _one_of(-1),

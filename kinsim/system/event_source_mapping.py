@@ -63,6 +63,15 @@ class OnFailureDestination(Settings):
     )
 
 
+class MetricsConfig(Settings):
+    """Which metrics of its own the mapping publishes."""
+
+    metrics: list[Literal["EventCount"]] = Field(
+        description="EventCount: events polled, filtered out, invoked, failed, dropped and reported (aws:E39).",
+        examples=[["EventCount"]],
+    )
+
+
 class EventSourceMapping(Settings):
     """How Lambda reads the stream (aws:E1 to E39); AWS's own names."""
 
@@ -108,6 +117,11 @@ class EventSourceMapping(Settings):
         default=None,
         description="Where discarded batches are reported (DestinationConfig.OnFailure); {} reports them only.",
         examples=[{"redrive_at": "6h"}],
+    )
+    metrics_config: MetricsConfig | None = Field(
+        default=None,
+        description="Metrics that the mapping publishes of itself (MetricsConfig; default: none).",
+        examples=[{"metrics": ["EventCount"]}],
     )
     enabled: bool = Field(default=True, description="Whether the mapping reads at all.", examples=[True])
     outages: list[Outage] = Field(
@@ -244,6 +258,11 @@ class EventSourceMapping(Settings):
     def disabled(self) -> list[Outage]:
         """Times during which nothing is read, in order."""
         return self.outages if self.enabled else [Outage.model_validate({"from": 0})]
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether the metrics of the group EventCount are published (aws:E39)."""
+        return self.metrics_config is not None and "EventCount" in self.metrics_config.metrics
 
     @property
     def filters(self) -> bool:

@@ -265,6 +265,29 @@ CLOUDWATCH: dict[str, CloudWatchMetric] = {
         CloudWatchMetric(
             "ConcurrentExecutions", _LAMBDA, "Count", ("Maximum",), "executions in progress at once"
         ),
+        CloudWatchMetric(
+            "PolledEventCount", _LAMBDA, "Count", _COUNTED, "records that the mapping's GetRecords calls brought, 0 "
+            "where they found none; this and the following where `metrics_config` names EventCount"
+        ),
+        CloudWatchMetric(
+            "FilteredOutEventCount", _LAMBDA, "Count", _COUNTED, "records that the mapping's filter left out"
+        ),
+        CloudWatchMetric(
+            "InvokedEventCount", _LAMBDA, "Count", _COUNTED, "records sent to the function, each try counted, at the "
+            "minute of the start"
+        ),
+        CloudWatchMetric(
+            "FailedInvokeEventCount", _LAMBDA, "Count", _COUNTED, "of these the ones that were not processed, at the "
+            "minute of the end"
+        ),
+        CloudWatchMetric(
+            "DroppedEventCount", _LAMBDA, "Count", _COUNTED, "records given up after retries or by age, where no "
+            "destination takes them"
+        ),
+        CloudWatchMetric(
+            "OnFailureDestinationDeliveredEventCount", _LAMBDA, "Count", _COUNTED, "records reported to the on-failure "
+            "destination"
+        ),
     )
 }  # fmt: skip
 """CloudWatch's metrics that a run gives, by their stream-level name."""
@@ -276,6 +299,10 @@ GROUPED = {"Duration": "duration_s", "IteratorAge": "iterator_age_s", "duration_
 
 ALERT_METRICS = ("alert_delay_s", "alerts", "late_alerts", "lost_alerts", "repeated_alerts")
 """Metrics of a function whose rules send alerts; others do not have them."""
+
+
+EVENT_COUNTS = tuple(name for name in CLOUDWATCH if name.endswith("EventCount"))
+"""CloudWatch's metrics of the event source mapping, which are published where it is set to (aws:E39)."""
 
 
 MEMORY_METRICS = ("memory_used_mb", "memory_utilization")

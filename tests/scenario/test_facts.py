@@ -212,6 +212,7 @@ FEATURES = [
     ("aws:E7", "event_source_mapping.report_batch_item_failures", "2020-12"),
     ("aws:E7", "event_source_mapping.tumbling_window", "2020-12"),
     ("aws:E7", "event_source_mapping.filter", "2021-11"),
+    ("aws:E39", "event_source_mapping.metrics_config", "2024-11"),
     ("aws:G9", "stream.enhanced_fan_out", "2018-08"),
     ("aws:S13", "stream.stream_mode", "2021-11"),
     ("aws:S20", "stream.warm_throughput", "2025-11"),
