@@ -53,6 +53,8 @@ class Intake:
     def add(self, writes: Sequence[Writes]) -> None:
         """Count these."""
         for each in writes:
+            if not each.time_us.size:
+                continue
             minute = each.time_us // self._period_us
             edges = [0, *(np.flatnonzero(minute[1:] != minute[:-1]) + 1).tolist(), minute.size]
             for start, end in pairwise(edges):

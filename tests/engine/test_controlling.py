@@ -8,6 +8,7 @@ import pytest
 from kinsim.engine import reference
 from kinsim.engine.arrivals import ArrivalSource
 from kinsim.engine.controlling import Intake, Taken
+from kinsim.engine.tables import Writes
 from kinsim.measure.recorder import Recorder
 from kinsim.scenario import parse
 from kinsim.system.resharding import ControlPlane, Refused, ReshardLimits
@@ -200,3 +201,11 @@ def test_while_it_updates_the_stream_takes_no_call():
         plane.update_shard_count(59_999_999, 8)
     assert told.value.exception == "ResourceInUseException"
     assert len(plane.update_shard_count(60_000_000, 8)) == 4
+
+
+def test_a_shard_that_answers_nothing_took_nothing():
+    """A client that holds its records back: a window without an answer is known as one."""
+    nothing = np.zeros(0, np.int64)
+    intake = Intake()
+    intake.add([Writes(0, *(nothing,) * 9)])
+    assert (intake.of_shards(0), intake.whole(0)) == ({}, Taken())

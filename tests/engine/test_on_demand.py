@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kinsim.measure.figure_data import of_run
 from kinsim.scenario import parse
 
 LAST = str(2**128 - 1)
@@ -130,6 +131,20 @@ def test_the_hottest_shards_are_split_in_the_middle():
     assert children == [(ids[0], ids[4]), (ids[0], ids[5]), (ids[1], ids[6]), (ids[1], ids[7])]
 
 
+def test_the_last_minute_tells_which_are_the_hottest():
+    """Minute 0 brings 8/s to each of three shards, which need a fifth; in minute 1 only the fourth gets some."""
+    early, late = ("0", str(2**126), str(2**127)), (str(3 * 2**126),)
+    sources = ", ".join(
+        f"{name}: {{arrivals: {{model: constant, rate: {rate}/s}}, record_size: 64 B, {when}, "
+        f"partition_keys: {{explicit_hash_keys: [{', '.join(map(repr, keys))}]}}}}"
+        for name, rate, when, keys in (("early", 24, "end: 1m", early), ("late", 8, "start: 1m", late))
+    )
+    text = SCENARIO[: SCENARIO.index("workload:")] + f"workload: {{sources: {{{sources}}}}}\n"
+    text += SCENARIO[SCENARIO.index("stream:") :]
+    result = parse(text, "f.yaml", overrides=["run.duration=3m", "stream.on_demand.scale_delay=2m"]).run()
+    assert [(s["id"][-1], s["closed_s"]) for s in result.summary()["shards"] if s["closed_s"]] == [("3", 120)]
+
+
 HOT = ("stream.on_demand.split_above=500 B", ONE_KEY)
 
 
@@ -173,6 +188,50 @@ def test_a_warm_stream_takes_at_once_what_it_is_warm_for():
     cold = run([(5, 4), (10, 120)], *WARM[:2], "run.duration=10m")
     assert opened(cold) == {0: 4}
     assert cold["rejected_records"]["sum"] == pytest.approx(80 * 300, abs=4 * 11)
+
+
+SHORT = ("run.duration=12m", "stream.on_demand.scale_delay=2m", "run.until=drained")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("event_source_mapping.parallelization_factor=3",),
+        ("stream.consumers=[{name: a, reads: 100%}]", "stream.enforce_read_limits=true",
+         "event_source_mapping.poll_interval=1s"),
+        ("producer={model: sdk, api: PutRecords, batch_size: 50, on_partial_failure: resend_all, "
+         "retry: {mode: backoff, base: 1s, max_attempts: 4}}",),
+        ("producer={model: sdk, api: PutRecord, retry: {mode: adaptive, max_attempts: 3}}",),
+        ("producer={model: sdk, api: PutRecords, batch_size: 50, retry: {mode: standard, max_attempts: 3}}",
+         "stream.on_demand.placement=even"),
+    ],
+    ids=["lanes", "consumers", "resend_all", "adaptive", "even"],
+)  # fmt: skip
+def test_law_it_grows_beside_all_that_goes_with_resharding(changes):
+    """Conservation is checked in every run; with 70/s for 40 the stream grows, and what was accepted is processed."""
+    result = run([(5, 20), (12, 70)], "workload.partition_keys=random", *SHORT, *changes)
+    assert len(still_open(result)) > 8
+    stored = result["accepted_records"]["sum"] + (result["duplicate_records"]["sum"] if "resend" in changes[0] else 0)
+    assert result["processed_records"]["sum"] == stored
+    assert result["offered_records"]["sum"] == 5 * 60 * 20 + 7 * 60 * 70
+
+
+def test_all_readers_of_a_stream_see_the_same_shards():
+    text = SCENARIO.replace("SEGMENTS", "[{until: 5m, rate: 20/s}, {until: 12m, rate: 70/s}]").replace(
+        "event_source_mapping:", "  consumers: [{name: second, function: {duration: 2ms}}]\nevent_source_mapping:"
+    )
+    both = parse(text, "f.yaml", overrides=["run.duration=12m", "stream.on_demand.scale_delay=2m"]).run()
+    first, second = (both[name].summary()["shards"] for name in ("main", "second"))
+    assert first == second
+    assert len(first) > 8
+
+
+def test_figures_show_the_limit_in_steps():
+    """4 shards, 9 from minute 7 on: what four full buckets and 40/s for a minute let through is 40.7/s."""
+    result = run([(5, 20), (12, 70)], "run.duration=9m", "stream.on_demand.scale_delay=2m")
+    load, _, heat_map = of_run(result.scenario, result.replications, result.summary())
+    assert load.notes["records"]["limit_steps"][:2] == [[0.0, 40.0], [420.0, 90.0]]
+    assert heat_map.notes["shards"] == [shard["id"] for shard in result.summary()["shards"]]
 
 
 @settings(max_examples=20, deadline=None)

@@ -68,6 +68,24 @@ def test_what_an_idle_reader_takes_as_it_comes_never_waits(exact):
     assert found["max"] == 1
 
 
+def test_bounds_below_zero_count_as_zero(monkeypatch):
+    """Idle readers of eight shards take all as it comes: of arrivals only bounds are known, whose middle, less what was
+    taken, is below zero at times."""
+    monkeypatch.setattr(climb, "MOST_PAIRS", 0)
+    quarters, counts = (3, 1, 1, 2, 0, 1, 2, 3), (6, 1, 4, 4, 4, 4, 5, 4)
+    gaps = ((4, 1), (4, 3), (6, 3), (6, 3), (4, 3), (2, 2), (4, 3), (6, 2))
+    rows = [
+        (shard, at * S // 4, count, gap * S // 4, denominator)
+        for shard, (at, count, (gap, denominator)) in enumerate(zip(quarters, counts, gaps, strict=True))
+    ]
+    at_us, taken = np.unique(stretches(rows).expanded().time_us, return_counts=True)
+    gone = downs(*((int(at), TAKE, int(count)) for at, count in zip(at_us, taken, strict=True)))
+    with np.errstate(all="raise"):
+        level = follow(rows, gone, 60 * S, exact_steps=0)
+    found = level.statistics(60 * S, [0.1, 90], {"below": (-np.inf, -0.5)})
+    assert (found["time_average"], found["last"], found["p0.1"], found["p90"], found["below"]) == (0, 0, 0, 0, 0)
+
+
 def test_an_end_makes_room_before_what_arrives_at_the_same_instant():
     rows = [(0, 0, 4, 0, 1), (0, 5 * S, 4, 0, 1)]
     level = follow(rows, downs((5 * S, SETTLE, 4)), 10 * S)

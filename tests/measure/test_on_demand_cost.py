@@ -74,6 +74,19 @@ def test_every_reader_is_paid_for():
     assert out[1] == approx(2 * out[0], rel=2e-3)
 
 
+def test_of_two_functions_that_read_one_stream_each_pays_for_what_it_reads():
+    """What comes in, and the stream's hours, are paid for once."""
+    consumers = [{"name": "second", "function": {"duration": "1ms"}}]
+    both = scenario(stream={"consumers": consumers}).run()
+    first, second = (
+        {n: part["value"] for n, part in both[name].summary()["cost"]["parts"].items()} for name in ("main", "second")
+    )
+    assert second["data_out"] == approx(first["data_out"], rel=2e-3)
+    assert second["data_out"] > 0
+    assert (second["data_in"], second["stream_hours"]) == (0, 0)
+    assert first["data_in"] > 0
+
+
 def test_a_mapping_that_makes_no_calls_gets_each_record_once():
     """It gets the keys too: 136 B a record."""
     result = scenario().with_({"event_source_mapping.poll_interval": "0s"}).run()
