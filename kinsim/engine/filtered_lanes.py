@@ -159,6 +159,7 @@ class FilteredLanes(DealtLanes):
             lane.put_back()
         self.rest_until(end_us)
         self.left_out.expire(end_us)
+        self.left_out.over = True
         super().tell(final, end_us)
         line, done, log = max(self.logs()), self.left_out.done, self.left_out.log
         final.accepted[line], final.waiting[line] = log.end, log.end - done

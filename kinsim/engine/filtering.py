@@ -30,16 +30,20 @@ SECOND_US = 1_000_000
 class Filter:
     """Keeps each record with the same chance, drawn by its source and number: a larger share keeps those and more."""
 
-    def __init__(self, scenario: Scenario, replication: int, sources: Sequence[SourceKeys]) -> None:
+    def __init__(self, scenario: Scenario, replication: int, sources: Sequence[SourceKeys], one_by_one: bool) -> None:
+        """*one_by_one*: records that come as one may part on their way into the stream, where a part has no number."""
         share = scenario.event_source_mapping.filter
         assert share is not None
-        self.share, self.sources = share, sources
+        self.share, self.sources, self.one_by_one = share, sources, one_by_one
         names, seed = scenario.workload.sources, scenario.member.reader_seed
         self.keys = [address_key(seed, replication, Purpose.FILTER, name) for name in names]
 
     def apart(self, rows: Rows) -> Rows:
-        """*rows* of which those whose records come one after another are single records."""
-        return taken_apart(rows, (rows.count == 1) | (rows.step_numerator == 0), self.sources)
+        """*rows* of which those whose records come one after another, or may part, are single records."""
+        together = rows.count == 1
+        if not self.one_by_one:
+            together |= rows.step_numerator == 0
+        return taken_apart(rows, together, self.sources)
 
     def sift(self, rows: Rows, lane: Int64) -> tuple[Rows, Int64]:
         """*rows* in which each is kept or left out, and the lanes of those kept: of the given ones, else LEFT_OUT."""
@@ -69,23 +73,26 @@ class Filter:
 class LeftOut:
     """The records of a shard that the filter leaves out: those before *done* are done with."""
 
-    __slots__ = ("done", "log", "plan", "shard", "tables")
+    __slots__ = ("done", "log", "over", "plan", "shard", "tables")
 
     def __init__(self, shard: int, plan: Plan, tables: Tables) -> None:
         self.shard, self.plan, self.tables = shard, plan, tables
         self.log = LaneLog()
         self.done = 0
+        self.over = False
+        """Whether the run has ended, so that all that is left waits."""
 
     def read_up_to(self, number: int, at_us: int) -> None:
         """The mapping has read the shard's records before *number*, the last of them *at_us*."""
         self.expire(at_us)
-        self._settle(self.log.before(number), at_us, Loss.FILTERED)
+        if not self.over:
+            self._settle(self.log.before(number), at_us, Loss.FILTERED)
 
     def seen_by(self, now_us: int, from_us: int) -> None:
         """Without polls each is read as soon as it can be, but not before *from_us*."""
         first, put_to_get_us = self.done, self.plan.put_to_get_us
         end = self.log.arrived_by(now_us - put_to_get_us)
-        if end <= first:
+        if end <= first or self.over:
             return
         self.done = end
         pieces = self.log.pieces(first, end)
@@ -100,7 +107,7 @@ class LeftOut:
         """What is not read and has expired is lost, each at its own instant; one row a second."""
         plan, first, log = self.plan, self.done, self.log
         end = log.arrived_by(expired_by(now_us, plan.retention_us, plan.trim_us)) if first < log.end else first
-        if end <= first:
+        if end <= first or self.over:
             return
         self.done = end
         pieces = log.pieces(first, end)

@@ -262,3 +262,31 @@ def test_nothing_is_kept_at_all() -> None:
     result = run({"filter": "0%", "poll_interval": "1s"})
     assert result["filtered_records"]["sum"] == 600.0
     assert result["invocations"]["sum"] == result["waiting_records"]["sum"] == 0.0
+
+
+@pytest.mark.parametrize("poll_interval", ["0s", "1s"])
+def test_what_comes_after_the_end_of_a_stuck_run_waits(poll_interval: str) -> None:
+    """20 of 40 records are rejected and come a minute later; the first that is kept fails for ever."""
+    burst = {"arrivals": {"model": "bursts", "every": "1h", "size": 40}}
+    result = run(
+        {"filter": "50%", "poll_interval": poll_interval, "batch_size": 1, "retry_backoff": {"base": "1h"}}, burst,
+        producer={"model": "direct", "retry": {"mode": "backoff", "base": "1m", "cap": "1m", "jitter": "full"}},
+        function={"faults": [{"kind": "error", "from": 0}]}, stream={"write_limit_records": 20},
+        run={"duration": "10s"},
+    )  # fmt: skip
+    assert result["accepted_records"]["sum"] == 40.0
+    assert result["in_flight_records"]["sum"] == 1.0
+    assert 0 < result["filtered_records"]["sum"] <= 20.0
+    assert result["waiting_records"]["sum"] >= 20.0
+
+
+def test_records_that_part_on_their_way_in_are_kept_one_by_one() -> None:
+    """500 records at once, 10 of which a second accepts: each retry has a chance of its own, 250 on average +- 37."""
+    burst = {"arrivals": {"model": "bursts", "every": "1h", "size": 500}}
+    retry = {"mode": "backoff", "base": "100s", "cap": "100s", "jitter": "full"}
+    result = run(
+        {"filter": "50%"}, burst, producer={"model": "direct", "retry": retry}, stream={"write_limit_records": 10},
+        run={"duration": "1h"},
+    )  # fmt: skip
+    assert result["accepted_records"]["sum"] == 500.0
+    assert abs(result["processed_records"]["sum"] - 250) < 3.3 * (500 * 0.25) ** 0.5
