@@ -41,7 +41,7 @@ def lambda_cost(
     free_gb_s: float = 0.0,
     free_requests: float = 0.0,
 ) -> float:
-    """USD for *invocations* of *duration_s* each at *memory_mb* (aws:P10, P12, M26).
+    """USD for *invocations* of *duration_s* each at *memory_mb* (aws:P10, P12, M26); no throttled ones (aws:M28).
 
     *price_request* is for one request; what the free tier gives (aws:P13) is taken off where it is named.
 
@@ -76,7 +76,7 @@ def kinesis_cost(
     extended_retention: bool = False,
     price_extended_retention_shard_hour: float = 0.020,
 ) -> float:
-    """USD for *shards* open during *hours* and for *put_units* PUT payload units (aws:P1, P2, P4).
+    """USD for *shards* open during *hours* and for *put_units* PUT payload units (aws:P1, P2, P4, S11).
 
     >>> units = 100 * 86_400 * 2                                   # case:P05: 100 records/s of 35 KB, one day
     >>> units, [round(x, 2) for x in (kinesis_cost(4, 24), kinesis_cost(0, 24, units), kinesis_cost(4, 24, units))]

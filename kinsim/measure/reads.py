@@ -1,4 +1,4 @@
-"""GetRecords calls as CloudWatch counts them."""
+"""GetRecords calls as CloudWatch counts them (aws:T6)."""
 
 from __future__ import annotations
 

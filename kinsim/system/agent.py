@@ -16,7 +16,10 @@ FACTOR, JITTER, RECOVERY = 2.0, 0.3, 10.0
 
 
 class Agent(Settings):
-    """What a flow of the Kinesis Agent's configuration may say (aws:A1, A2, A4); the profile fills in the rest."""
+    """What a flow of the Kinesis Agent's configuration may say (aws:A1, A2, A4); the profile fills in the rest.
+
+    Partition keys are the workload's, random by default as the Agent's own (aws:A3).
+    """
 
     max_buffer_age_s: Duration = Field(
         default=60.0,

@@ -379,7 +379,7 @@ def too_old_by(now_us: int, maximum_record_age_us: int) -> int:
 
 @rule
 def may_retry(attempt: int, maximum_retry_attempts: int) -> bool:
-    """Whether try number *attempt* (0: the first) is allowed; -1: always (aws:E4, E27).
+    """Whether try number *attempt* (0: the first) is allowed; -1: always (aws:E4, E25, E27).
 
     >>> [may_retry(attempt, 2) for attempt in (1, 2, 3)], may_retry(9_999, -1)
     ([True, True, False], True)
@@ -431,7 +431,7 @@ def backoff_us(retry: int, base_us: float, factor: float, cap_us: float, jitter:
 
 @rule
 def iterator_age_us(reference: int, start_us: int, end_us: int, ready_us: int, last_arrival_us: int) -> int:
-    """IteratorAge of an invocation: age of the batch's *last* record (aws:T8).
+    """IteratorAge of an invocation: age of the batch's *last* record, each lane's its own (aws:T8 to T10, E23).
 
     *reference* 0: when the event is sent; 1: when processing has ended; 2: when the batch was complete.
 

@@ -262,7 +262,7 @@ class Function(Settings):
 
 @rule
 def cpu_share(memory_mb: int, mb_per_vcpu: int = 1769, threads: int = 1, parallel_fraction: float = 0.0) -> float:
-    """Speed of the code at *memory_mb*, in vCPUs: in proportion to memory up to one (aws:M2, M6), then by Amdahl's law.
+    """Speed of the code in vCPUs: in proportion to *memory_mb* up to one (aws:M2, M3, M6), then by Amdahl's law.
 
     Above one vCPU only *parallel_fraction* of the work gains, on as many vCPUs as there are memory and *threads* for
     (Amdahl 1967).
@@ -413,7 +413,7 @@ def is_cold(environments: int, now_us: int, last_end_us: int, created_us: int, i
 
 @rule
 def init_phases(init_us: int, init_limit_us: int) -> tuple[int, int]:
-    """Initialisation before the run, and its repetition inside the run where it exceeds the limit (aws:M16).
+    """Initialisation before the run, and its repetition inside the run where it exceeds the limit (aws:M9, M16).
 
     >>> init_phases(400, 10_000), init_phases(12_000, 10_000), init_phases(12_000, -1)
     ((400, 0), (10000, 12000), (12000, 0))

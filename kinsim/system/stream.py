@@ -202,6 +202,8 @@ def deficit_at(deficit: int, since_us: int, now_us: int, limit_per_s: int) -> in
 def room_for(deficit: int, capacity: int, weight: int) -> int:
     """How many units of *weight* fit into a bucket of *capacity* that lacks *deficit* (all in the same measure).
 
+    A record needs room for itself and for its bytes, so that the limit reached first binds (aws:W5).
+
     ASSUMPTION aws:W7: AWS does not publish the limiter; a token bucket with one second of depth fits what is known.
 
     >>> room_for(deficit=30, capacity=100, weight=20)
@@ -214,7 +216,7 @@ def room_for(deficit: int, capacity: int, weight: int) -> int:
 
 @rule
 def second_of(time_us: int) -> int:
-    """Number of the whole second that holds *time_us*, counted from the start of the run.
+    """Number of the whole second that holds *time_us*, counted from the start of the run (aws:W6).
 
     >>> second_of(1_999_999), second_of(2_000_000)
     (1, 2)
