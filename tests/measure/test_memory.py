@@ -70,7 +70,7 @@ def test_what_is_put_back_and_what_a_window_ends_with_use_memory_too() -> None:
 
 def test_nothing_is_said_where_nothing_is_known() -> None:
     result = run({})
-    assert not {"memory_used_mb", "memory_utilization"} & set(result.metrics)
+    assert not {"memory_used_mb", "memory_utilization"} & set(result.metrics.metric)
     slo = {"short": {"metric": "memory_utilization", "statistic": "Maximum", "at_most": "80%"}}
     with pytest.raises(ks.ConfigError, match=r"slos\.short\.metric.*function\.memory_used is set"):
         run({}, slos=slo)
