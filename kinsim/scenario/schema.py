@@ -28,6 +28,7 @@ FROM_PROFILE = {
     "EnvironmentLife",
     "Backoff",
     "VpcFlowLogsArrivals",
+    "OnDemand",
 }
 """Models whose keys the profile fills in, so that none is required but what no profile can know."""
 
