@@ -27,14 +27,17 @@ LANE_BITS = 3
 class Dealer:
     """Deals the records of shards to so many lanes each, by the lower 64 bits of their hash keys."""
 
-    def __init__(self, sources: Sequence[SourceKeys], lanes: int) -> None:
-        self.sources, self.lanes = sources, lanes
+    def __init__(self, sources: Sequence[SourceKeys], lanes: int, one_by_one: bool = False) -> None:
+        """*one_by_one*: records of one row may part on their way, so that none is drawn with the others."""
+        self.sources, self.lanes, self.one_by_one = sources, lanes, one_by_one
         self.inner = [place * WORD // lanes for place in range(1, lanes)]
         self._lanes_of_keys: dict[int, Int64] = {}
 
     def apart(self, rows: Rows) -> Rows:
         """*rows* of which those whose records do not all go one way, or come one after another, are single records."""
-        together = (rows.count == 1) | ((rows.step_numerator == 0) & ((rows.key == RANDOM) | (rows.key >= 0)))
+        together = rows.count == 1
+        if not self.one_by_one:
+            together |= (rows.step_numerator == 0) & ((rows.key == RANDOM) | (rows.key >= 0))
         return taken_apart(rows, together, self.sources)
 
     def deal(self, rows: Rows, shards: int) -> tuple[Rows, Int64]:

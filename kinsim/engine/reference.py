@@ -105,8 +105,8 @@ class Pipeline:
         self.readers: dict[int, list[simpy.Process]] = {}
         """The processes that read each shard; they end when its records are settled."""
         sources = self.stream.splitter.sources
-        self.dealer = Dealer(sources, self.plan.lanes) if dealt else None
         may_part = self.plan.limits.limiter != 0
+        self.dealer = Dealer(sources, self.plan.lanes, may_part) if dealt else None
         self.filter = Filter(scenario, replication, sources, may_part) if self.plan.filters else None
         self.shards = [self._shard(scenario, replication, shard) for shard in range(self.plan.shard_count)]
         self.lanes = [lane for shard in self.shards for lane in shard.lanes]

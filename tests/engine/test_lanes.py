@@ -203,3 +203,20 @@ def test_a_drained_run_that_is_stuck_counts_what_its_producers_still_bring(run):
     })  # fmt: skip
     assert result["accepted_records"]["sum"] == 2
     assert (result["in_flight_records"]["sum"], result["waiting_records"]["sum"]) == (1, 1)
+
+
+def test_records_of_a_burst_that_are_tried_again_go_to_all_lanes():
+    """2,000 random keys at once, of which a shard takes 1,000; the others come one by one later on."""
+    scenario = ks.parse(
+        "{kinsim: 1, name: t, profile: ideal, workload: {arrivals: {model: bursts, every: 1h, size: 2_000}}, "
+        "stream: {shard_count: 1, write_limit_records: 1000}, run: {duration: 1m}, function: {duration: 1ms}, "
+        "producer: {model: direct, retry: {mode: backoff, base: 100ms, cap: 1s, jitter: full}}, "
+        "event_source_mapping: {batch_size: 1, parallelization_factor: 4}}"
+    )
+    table = scenario.run(replications=1, keep=["records"]).records
+    late = table[table.accepted_s > 0]
+    invocations = scenario.run(replications=1, keep=["invocations"]).invocations
+    of_late = invocations[invocations.start_s > 0.3].groupby("lane").records.sum()
+    assert late.shape[0] > 900
+    assert len(of_late) == 4
+    assert of_late.min() > 0.15 * of_late.sum()
