@@ -119,3 +119,13 @@ def test_bisection_finds_a_batch_that_fits_into_memory():
     )
     assert tape.invocations["records"].tolist() == [8, 4, 2, 2, 4, 2, 2]
     assert tape.final.stuck_shards == ()
+
+
+def test_a_time_that_is_drawn_anew_but_does_not_vary_is_no_hope():
+    """Else a drained run would try a batch for ever that is too long for the time-out."""
+    tape = tape_of(
+        BURST % (3, 1) + "event_source_mapping: {batch_size: 3}, function: {duration: 5s, timeout: 2s, "
+        "redraw: each_attempt}, run: {duration: 10s, until: drained}"
+    )
+    assert tape.final.stuck_shards == (0,)
+    assert sum(tape.final.in_flight.values()) == 3
