@@ -19,6 +19,7 @@ from kinsim.experiment.verdict import (
     verdict_sentence,
 )
 from kinsim.measure.cost import FIXED_PARTS
+from kinsim.scenario.model import unit_of_statistic
 from kinsim.system.metrics import unit_of
 from kinsim.system.workload import ONLY_SOURCE
 
@@ -60,7 +61,7 @@ def judged_slos(scenario: Scenario, numbers: Sequence[Mapping[str, Any]]) -> lis
                 "fraction": slo.fraction,
                 "bound": "at_most" if slo.upper else "at_least",
                 "limit": slo.limit,
-                "unit": unit_of(slo.metric),
+                "unit": unit_of_statistic(slo.metric, slo.statistic),
                 **_as_json(verdict.estimate),
                 "status": "missed" if dead and verdict.estimate is None else verdict.status,
                 "kept_by": kept_by(values, slo.limit, slo.upper),

@@ -146,6 +146,8 @@ def _concurrency(document: Node, profile: Profile) -> list[Problem]:
             where = line_of(document, ("account", "concurrent_executions"))
             message = f"got {reserved}, but of the account's {account} executions{where} {left} stay unreserved"
             help = f"write at most {account - left} (aws:M20), or raise account.concurrent_executions"
+            if account <= left:
+                help = f"only an account with more than {left} executions can reserve any (aws:M20): raise it"
             problems.append(problem_at(document, steps, message, help))
     most = reserved if reserved is not None else account
     if most is not None and provisioned is not None and provisioned > most:

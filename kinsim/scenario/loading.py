@@ -125,6 +125,8 @@ def build_pipelines(
     name = named.value if named is not None and isinstance(named.value, str) else default_name(layers.label)
     for each in documents:
         assert isinstance(each.root.value, dict)
+        if problems and "workload" not in each.root.value:
+            continue  # it has been told
         mark = named.mark if named is not None else root.mark
         shown = str(name)[: limits.NAME_LENGTH - limits.PIPELINE_NAME_LENGTH - len(": ")]
         each.root.value["name"] = Node(f"{shown}: {each.name}", mark, None, named.origin if named is not None else None)

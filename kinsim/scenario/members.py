@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from hashlib import sha256
 
 from kinsim import limits
@@ -112,6 +113,14 @@ def _listed(root: Node) -> tuple[list[MemberDocument], list[Problem]]:
             problems.append(where.problem(f"unknown key {key!r}", f"{path}.{key}", hint_key(key, SECTIONS)))
         found.append(_member(root, name, node, problems))
     _share_workloads(found, problems)
+    for member in found:
+        if member.root.child("workload") is None:
+            node = listed.value[member.name]
+            others = [each.name for each in found if each.root.child("workload") is not None]
+            close = get_close_matches(member.name, others, 1, 0.6)
+            help = f"did you mean {close[0]!r}?" if close else "add workload: {arrivals: {model: poisson, rate: 10/s}}"
+            path = dotted(("pipelines", member.name))
+            problems.append(node.place.problem(f"pipeline {member.name!r} has no workload", path, help))
     return found, problems
 
 

@@ -11,11 +11,15 @@ from kinsim.errors import ConfigError, Problem
 from kinsim.scenario.members import OF_A_CONSUMER, SECTIONS, SHAREABLE, MemberDocument, is_library, seed_of
 from kinsim.scenario.model import Member, Run, Scenario
 from kinsim.scenario.resolve import ORDER, Layers, provenance
-from kinsim.scenario.tree import Node, Origin
+from kinsim.scenario.tree import Node, Origin, dotted
+from kinsim.system.account import executions_left
 
 if TYPE_CHECKING:
     from kinsim.scenario.profiles import Profile
     from kinsim.system.account import Account
+
+
+OF_THE_ACCOUNT = ("account.concurrent_executions", "account.other_functions")
 
 
 class Pipelines:
@@ -99,9 +103,11 @@ class Pipelines:
         """What closed-form arithmetic says will go wrong with each pipeline, before anything is simulated."""
         import dataclasses
 
-        found: dict[Problem, None] = {}
+        found: dict[Problem, None] = dict.fromkeys([*self._without_effect(), *self._more_at_once_than_left()])
         for document in self._documents:
             for each in self.members[document.name].warnings:
+                if each.path in OF_THE_ACCOUNT:
+                    continue  # it is told of all together
                 message = each.message if each.path in ("", "run") else f"{document.name}: {each.message}"
                 placed = dataclasses.replace(each, path=document.path_in_file(each.path), message=message)
                 found[placed] = None
@@ -185,6 +191,53 @@ class Pipelines:
         from kinsim.scenario.writing import resolved_yaml
 
         return resolved_yaml(self, None if folder is None else Path(folder))
+
+    def _without_effect(self) -> Iterator[Problem]:
+        """Single settings on top that each pipeline has of its own."""
+        for steps, node in self._layers.changes:
+            if steps[0] not in SHAREABLE or is_library(self._root, str(steps[0])):
+                continue
+            places = [each._document.find(steps) for each in self.members.values()]
+            if all(place is None or place.mark != node.mark for place in places):
+                path = dotted(steps)
+                first = next(iter(self.members))
+                yield node.mark.problem(
+                    f"changes nothing: each pipeline has {path} of its own",
+                    path,
+                    f"write pipelines.{first}.{path}",
+                    warning=True,
+                )
+
+    def _more_at_once_than_left(self) -> Iterator[Problem]:
+        """All functions without a reserved concurrency, against what the account leaves them (aws:M19, M20)."""
+        limit = self.account.concurrent_executions
+        if limit is None:
+            return
+        functions = {each.member.function: each.function.reserved_concurrency for each in self.members.values()}
+        reserved = sum(each or 0 for each in functions.values())
+        others = max(each for _, each in self.account.others_over_time)
+        left = executions_left(limit - reserved, others)
+        most = sum(
+            each.stream.shard_count * each.event_source_mapping.parallelization_factor
+            for each in self.members.values()
+            if functions[each.member.function] is None
+        )
+        if most <= left:
+            return
+        where = self._root.find(("account", "concurrent_executions")) or self._root
+        taken = " and ".join(
+            text
+            for text, number in ((f"{reserved} reserved", reserved), (f"{others} of other functions", others))
+            if number
+        )
+        besides = f" besides {taken}" if taken else ""
+        yield where.place.problem(
+            f"the pipelines may invoke functions {most} times at once, but of {limit} executions{besides} "
+            f"{left} are left: the surplus is throttled and waits",
+            "account.concurrent_executions",
+            f"{most + reserved + others} or more leaves room for all; reserved concurrency keeps a function its share",
+            warning=True,
+        )
 
     def _reserved_together(self) -> list[Problem]:
         """What functions reserve together must leave something for others (aws:M20)."""

@@ -270,3 +270,36 @@ def test_shards_of_a_shared_stream_come_and_go_for_all_readers():
 def test_shards_of_a_shared_stream_do_not_follow_one_reader():
     with pytest.raises(ConfigError, match="IteratorAge is that of one reader, and main, archive read the stream"):
         ks.parse(scaled("IteratorAge"))
+
+
+def warnings_of(scenario):
+    return [each.message for each in scenario.warnings]
+
+
+def test_a_pipeline_without_a_workload_is_named():
+    with pytest.raises(ConfigError) as caught:
+        ks.parse(TWO, overrides=["pipelines.trial.stream.shards=2"])
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.message) == ("pipelines.trial", "pipeline 'trial' has no workload")
+    assert problem.help == "did you mean 'trail'?"
+
+
+def test_a_setting_on_top_that_every_pipeline_has_itself_is_told():
+    text = TWO.replace("    esm: {batch_size: 10}\n", "    esm: {batch_size: 10}\n    stream: {shards: 1}\n")
+    assert warnings_of(ks.parse(text, overrides=["stream.shards=4"])) == [
+        "changes nothing: each pipeline has stream.shard_count of its own"
+    ]
+    assert warnings_of(ks.parse(TWO, overrides=["stream.shards=4"])) == []
+
+
+def test_more_invocations_than_the_account_leaves_are_told_of_all_together():
+    with_others = TWO + "account: {concurrent_executions: 12, other_functions: 10}\n"
+    (message,) = warnings_of(ks.parse(with_others))
+    assert message.startswith("the pipelines may invoke functions 3 times at once, but of 12 executions besides 10 of")
+    assert warnings_of(ks.parse(with_others.replace("12", "13"))) == []
+
+
+def test_a_small_account_can_reserve_nothing():
+    text = TWO.replace("{memory: 256 MB,", "{reserved_concurrency: 1, memory: 256 MB,")
+    with pytest.raises(ConfigError, match="only an account with more than 100 executions can reserve any"):
+        ks.parse(text + "account: {concurrent_executions: 12}\n")
