@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from kinsim.engine.admission import Limits
 from kinsim.engine.matching import Matching
+from kinsim.engine.pushes import PushPlan
 from kinsim.engine.shared_reader import PlannedReader
 from kinsim.scenario.beginning import starting_position_s, tumbling_offset_us
+from kinsim.scenario.readers import registered_consumers
 from kinsim.system import function as function_rules
 from kinsim.system.event_source_mapping import Backoff
 from kinsim.system.function import DurationParts
@@ -113,6 +115,9 @@ class Plan:
     retention_us: int
     trim_us: int
     put_to_get_us: int
+    """From a record's arrival until the mapping can see it, by a poll or by enhanced fan-out."""
+    polled_after_us: int
+    """The same for the polls of other applications."""
     read_limits: tuple[int, int] | None
     """Bytes and GetRecords calls a second that a shard gives to all its readers together."""
     call_records: int
@@ -124,6 +129,8 @@ class Plan:
     failure_blocks_shard: bool
     shared_readers: tuple[PlannedReader, ...]
     """Other applications that read the stream by shared throughput."""
+    pushes: PushPlan | None
+    """Enhanced fan-out, where anybody reads by it."""
     batch_size: int
     payload_limit: int
     window_us: int
@@ -145,13 +152,14 @@ class Plan:
     outages: tuple[tuple[int, int], ...]
     """Times during which the mapping is disabled, in order; the last may end at NO_LIMIT."""
     poll_interval_us: int
+    """0: the mapping does not poll, it sees records or gets them pushed."""
     behind_interval_us: int
     random_phase: bool
     read_ahead_bytes: int
     one_batch_per_poll: bool
     overhead_us: int
     rereads: bool
-    """Whether a GetRecords call comes before each retry of a batch that failed."""
+    """Whether a batch that failed is read or pushed once more before each retry."""
     retry_waits: Waits | None
     throttle_waits: Waits | None
     reserved: int | None
@@ -180,6 +188,7 @@ def plan(scenario: Scenario) -> Plan:
     """The plain numbers of *scenario*."""
     stream, mapping, function, run = scenario.stream, scenario.event_source_mapping, scenario.function, scenario.run
     call_records, call_bytes = _call_limits(scenario)
+    pushed = stream.enhanced_fan_out
     return Plan(
         duration_us=_us(run.duration_s),
         drained=run.until == "drained",
@@ -190,7 +199,8 @@ def plan(scenario: Scenario) -> Plan:
         limits=Limits.of(stream),
         retention_us=_us(stream.retention_period_s, NO_LIMIT),
         trim_us=_us(stream.trim_granularity_s),
-        put_to_get_us=_us(stream.put_to_get_delay_s),
+        put_to_get_us=_us(stream.fan_out_delay_s if pushed else stream.put_to_get_delay_s),
+        polled_after_us=_us(stream.put_to_get_delay_s),
         read_limits=_read_limits(scenario) if stream.enforce_read_limits else None,
         call_records=call_records,
         call_bytes=call_bytes,
@@ -200,7 +210,9 @@ def plan(scenario: Scenario) -> Plan:
         shared_readers=tuple(
             PlannedReader(each.name, each.share, each.bytes_per_s, _us(each.poll_interval_s), call_records, call_bytes)
             for each in stream.consumers
+            if not each.enhanced_fan_out
         ),
+        pushes=_pushes(scenario),
         batch_size=mapping.batch_size,
         payload_limit=NO_LIMIT if mapping.payload_limit_bytes is None else mapping.payload_limit_bytes,
         window_us=_us(mapping.maximum_batching_window_s),
@@ -215,13 +227,13 @@ def plan(scenario: Scenario) -> Plan:
         redrive_us=_us(mapping.redrive_at_s, OFF),
         position_us=_position_us(scenario),
         outages=tuple((_us(outage.from_s), _us(outage.to_s, NO_LIMIT)) for outage in mapping.disabled),
-        poll_interval_us=_us(mapping.poll_interval_s),
+        poll_interval_us=0 if pushed else _us(mapping.poll_interval_s),
         behind_interval_us=1_000_000 // mapping.polls_per_second_behind,
         random_phase=mapping.poll_phase == "random",
         read_ahead_bytes=NO_LIMIT if mapping.read_ahead_bytes is None else mapping.read_ahead_bytes,
         one_batch_per_poll=mapping.behind == "one_batch_per_poll",
         overhead_us=_us(mapping.dispatch_overhead_s),
-        rereads=mapping.retry_rereads and mapping.poll_interval_s > 0,
+        rereads=mapping.retry_rereads and (pushed or mapping.poll_interval_s > 0),
         retry_waits=_waits(mapping.retry_backoff),
         throttle_waits=_waits(mapping.throttle_backoff),
         reserved=function.reserved_concurrency,
@@ -277,6 +289,15 @@ def _call_limits(scenario: Scenario) -> tuple[int, int]:
         GET_RECORDS_MAX_RECORDS if records is None else int(records.value),
         GET_RECORDS_MAX_BYTES if size is None else int(size.value),
     )
+
+
+def _pushes(scenario: Scenario) -> PushPlan | None:
+    stream, mapping = scenario.stream, scenario.stream.enhanced_fan_out
+    others = len(registered_consumers(scenario))
+    if not mapping and not others:
+        return None
+    rate = int(scenario.profile_data.constant("efo_bytes_per_s")) if stream.enforce_read_limits else 0
+    return PushPlan(_us(stream.fan_out_delay_s), rate, mapping, others)
 
 
 def _us(seconds: float | None, absent: int = 0) -> int:

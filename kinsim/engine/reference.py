@@ -31,6 +31,8 @@ from kinsim.engine.lane import Lane
 from kinsim.engine.pieces import singles
 from kinsim.engine.pipeline import after, before
 from kinsim.engine.plan import NO_LIMIT, OFF, Plan, plan
+from kinsim.engine.pushed_reader import DealtPushedReader, PushedLaneReader, PushedReader
+from kinsim.engine.pushes import Listener, Pushes
 from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import LineReader, Reader
 from kinsim.engine.redriving import REDRIVEN, Redrive
@@ -155,15 +157,36 @@ class Pipeline:
             lines = 1 if self.dealer is None else planned.lanes
             readers = [FilteredLaneReader(filtered, LaneLog()) for _ in range(lines)]
             lanes = [lane(number, readers[number % lines]) for number in range(planned.lanes)]
-            return FilteredLanes(log, filtered, lanes, self.dealer, self.filter)
+            made: ShardLanes = FilteredLanes(log, filtered, lanes, self.dealer, self.filter)
+            made.listeners = self._listeners(shard, log)
+            return made
+        pushed = planned.pushes is not None and planned.pushes.mapping
+        calls = self.tables.pushes if pushed else self.tables.polls
         if self.dealer is None:
-            reader = Reader(shard, planned, log, phase_us, self.tables.polls, budget)
+            reader = (PushedReader if pushed else Reader)(shard, planned, log, phase_us, calls, budget)
             self._register(reader)
-            return ShardLanes(log, reader, [lane(number, reader) for number in range(planned.lanes)])
-        dealt = DealtReader(shard, planned, log, phase_us, self.tables.polls, budget)
-        self._register(dealt)
-        lanes = [lane(number, LaneReader(dealt, LaneLog())) for number in range(planned.lanes)]
-        return DealtLanes(log, dealt, lanes, self.dealer)
+            made = ShardLanes(log, reader, [lane(number, reader) for number in range(planned.lanes)])
+        else:
+            dealt = (DealtPushedReader if pushed else DealtReader)(shard, planned, log, phase_us, calls, budget)
+            self._register(dealt)
+            of_lane = PushedLaneReader if pushed else LaneReader
+            lanes = [lane(number, of_lane(dealt, LaneLog())) for number in range(planned.lanes)]
+            made = DealtLanes(log, dealt, lanes, self.dealer)
+        made.listeners = self._listeners(shard, log)
+        return made
+
+    def _listeners(self, shard: int, log: ShardLog) -> list[Listener]:
+        """The other consumers that the shard pushes records to, from its opening on."""
+        planned, pushes = self.plan, self.plan.pushes
+        if pushes is None:
+            return []
+        opened_us = self.stream.all[shard].opened_us
+        return [
+            Listener(
+                Pushes(pushes, number, shard, log, self.tables.pushes), opened_us, planned.retention_us, planned.trim_us
+            )
+            for number in range(1, pushes.others + 1)
+        ]
 
     def _register(self, reader: Reader) -> None:
         """Let the mappings that share the stream make their calls in order of time."""
@@ -184,7 +207,7 @@ class Pipeline:
         planned = self.plan
         if not planned.shared_readers and not self.place.shares_stream:
             return ReadBudget(*limits)
-        times = planned.put_to_get_us, planned.retention_us, planned.trim_us
+        times = planned.polled_after_us, planned.retention_us, planned.trim_us
         opened_us = self.stream.all[shard].opened_us
         address = scenario.member.reader_seed, replication, Purpose.POLL_PHASE
         others = [

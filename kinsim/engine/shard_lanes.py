@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from kinsim.engine.dealing import Dealer, LaneLog
 from kinsim.engine.lane import Lane
 from kinsim.engine.plan import Plan
+from kinsim.engine.pushes import Listener
 from kinsim.engine.read_budget import ReadBudget
 from kinsim.engine.reader import Reader
 from kinsim.engine.shard_log import ShardLog
@@ -21,6 +22,7 @@ class ShardLanes:
         for lane in lanes:
             lane.siblings = lanes
         reader.idle = lambda: lanes[0].shard_idle
+        self.listeners: Sequence[Listener] = ()
 
     @property
     def finished(self) -> bool:
@@ -92,6 +94,8 @@ class ShardLanes:
         self.reader.rest_until(until_us, self.lanes[0].shard_idle)
         if self.reader.budget is not None:
             self.reader.budget.advance(until_us)
+        for listener in self.listeners:
+            listener.advance(until_us, self.closed)
 
     def forget(self) -> None:
         """Forget the records that are settled."""
@@ -100,7 +104,8 @@ class ShardLanes:
     def unread(self, settled: int) -> int:
         """First record that any reader of the shard still needs, where the mapping needs none before *settled*."""
         budget = self.reader.budget
-        return settled if budget is None else budget.unread(settled)
+        settled = settled if budget is None else budget.unread(settled)
+        return min([settled, *(listener.seen for listener in self.listeners)])
 
     def tell(self, final: Final, end_us: int) -> None:
         """Settle what has expired by the end, and tell the state of each line."""

@@ -183,6 +183,11 @@ THROTTLED = -1
 ELSEWHERE = -2
 """Records of a call by an application of which only the bytes are known."""
 
+PUSH = np.dtype([(name, "i8") for name in ("consumer", "shard", "time_us", "records", "bytes", "behind_us")])
+"""One row per SubscribeToShardEvent, or per call of SubscribeToShard: that has records SUBSCRIBED."""
+
+SUBSCRIBED = -1
+
 THROTTLE = np.dtype([(name, "i8") for name in ("shard", "lane", "time_us")])
 """One row per invocation request that found no free concurrency."""
 
@@ -284,6 +289,7 @@ class Window:
     """How many rows of *polls*, the first ones, are the mapping's own calls; None: all."""
     rules_us: Sequence[float] = ()
     """Time that each of the function's rules took in the invocations that ended here, its calls included."""
+    pushes: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, PUSH))
 
 
 @dataclass(slots=True)
@@ -377,6 +383,7 @@ class Tables:
         self.invocations: list[int] = []
         self.polls: list[int] = []
         self.polls_of_others: list[int] = []
+        self.pushes: list[int] = []
         self.redrives: list[int] = []
         self.redriving: dict[int, int] = {}
         """Start of the redriven invocation that is under way, by line."""
@@ -400,6 +407,7 @@ class Tables:
                 redriving_since_us=min(self.redriving.values(), default=None),
                 polls=_table(self.polls + self.polls_of_others, POLL),
                 own_polls=len(self.polls) // len(POLL.names or ()),
+                pushes=_table(self.pushes, PUSH),
                 throttles=_table(self.throttles, THROTTLE),
                 losses=np.ascontiguousarray(losses).reshape(-1).view(LOSS),
                 writes=self.writes,
@@ -411,6 +419,7 @@ class Tables:
         self.redrives.clear()
         self.polls.clear()
         self.polls_of_others.clear()
+        self.pushes.clear()
         self.throttles.clear()
         self.losses, self.writes, self.rules_us = [], [], []
         self.window_start_us = until_us

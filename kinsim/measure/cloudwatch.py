@@ -11,7 +11,7 @@ from kinsim.measure.minutes import MinuteStat
 from kinsim.measure.periods import Minutes, first_minutes
 from kinsim.measure.result import Series
 from kinsim.measure.stretches import MINUTE_US
-from kinsim.system.metrics import CLOUDWATCH, EVENT_COUNTS
+from kinsim.system.metrics import CLOUDWATCH, EVENT_COUNTS, PER_CONSUMER
 
 if TYPE_CHECKING:
     from kinsim.measure.recorder import Recorder
@@ -49,13 +49,13 @@ def cloudwatch_tables(recorder: Recorder, n: int) -> dict[str, Minutes]:
         stats |= {name: (stat, 1.0) for name, stat in recorder.events.minutes.items()}
     tables = {}
     for name, metric in CLOUDWATCH.items():
-        if name in EVENT_COUNTS and name not in stats:
+        if name in PER_CONSUMER or (name in EVENT_COUNTS and name not in stats):
             continue
         if name in found:
             tables[name] = Minutes.counted(name, metric.unit, metric.statistics, *found[name])
         else:
             tables[name] = Minutes.of(name, metric.unit, metric.statistics, stats[name][0], n, stats[name][1])
-    return tables
+    return tables if recorder.fan_out is None else tables | recorder.fan_out.of_mapping(n)
 
 
 def shard_series(recorder: Recorder, final: Final, minutes: int, stream: str) -> list[Series]:

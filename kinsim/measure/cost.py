@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kinsim.scenario.readers import registered_consumers
 from kinsim.system.on_demand import UNIT_BYTES
 
 if TYPE_CHECKING:
@@ -121,6 +122,25 @@ def kept_gb(gb_per_hour: float, retention_s: float, from_s: float, to_s: float =
     return gb_per_hour * max(0.0, min(retention_s, to_s) - from_s) / 3_600
 
 
+def fan_out_cost(
+    consumer_shards: float,
+    hours: float = HOURS_PER_MONTH,
+    gb: float = 0.0,
+    *,
+    price_consumer_shard_hour: float = 0.015,
+    price_gb: float = 0.013,
+) -> dict[str, float]:
+    """USD for enhanced fan-out: so many consumers times shards during *hours*, and the *gb* that are pushed (aws:P6).
+
+    >>> {part: round(usd, 3) for part, usd in fan_out_cost(2 * 4, 24, 100).items()}
+    {'fan_out_shard_hours': 2.88, 'fan_out_gb': 1.3}
+    """
+    return {
+        "fan_out_shard_hours": consumer_shards * hours * price_consumer_shard_hour,
+        "fan_out_gb": gb * price_gb,
+    }
+
+
 def gb_s_price(gb_s: float, tiers: list[tuple[float, float]]) -> float:
     """USD for *gb_s* GB-seconds of a month by tiers: (where the tier begins, price), ascending (aws:P10).
 
@@ -142,6 +162,7 @@ def monthly_cost(
     *,
     stored_bytes: float = 0.0,
     read_bytes: float = 0.0,
+    pushed_bytes: float = 0.0,
 ) -> dict[str, float]:
     """USD per month by part for what a run used; empty where the profile has no prices.
 
@@ -162,6 +183,8 @@ def monthly_cost(
         parts["shard_level_metrics"] = shards * levels * profile.price("shard_level_metric_month")
     if not scenario.member.pays_for_stream:
         parts = {name: usd if name == "data_out" else 0.0 for name, usd in parts.items()}
+    if stream.enhanced_fan_out or registered_consumers(scenario):
+        parts |= _fan_out_parts(scenario, shards, pushed_bytes * scale)
     free = scenario.cost.free_tier and scenario.member.is_alone and profile.has_price("free_requests")
     requests = max(0.0, invocations * scale - (profile.price("free_requests") if free else 0.0))
     gb_s = function.memory_size_mb / MB_PER_GB * billed_s * scale
@@ -185,6 +208,21 @@ def free_tier_credit(costs: Sequence[tuple[Scenario, Mapping[str, float]]]) -> f
     return min(gb_s, sum(parts["lambda_duration"] for _, parts in costs)) + min(
         requests, sum(parts["lambda_requests"] for _, parts in costs)
     )
+
+
+def _fan_out_parts(scenario: Scenario, shards: float, pushed_bytes: float) -> dict[str, float]:
+    """What is paid for registered consumers: shards by the hour, not in on-demand modes (aws:P6, P7, P9)."""
+    profile, stream, how = scenario.profile_data, scenario.stream, "efo_gb"
+    registered = stream.enhanced_fan_out + len(registered_consumers(scenario))
+    if stream.on_its_own:
+        how = "on_demand_advantage_gb_out" if stream.stream_mode == "ON_DEMAND_ADVANTAGE" else "on_demand_efo_gb_out"
+    parts = fan_out_cost(
+        registered * shards, scenario.cost.hours_per_month, pushed_bytes / scenario.cost.bytes_per_gb,
+        price_consumer_shard_hour=profile.price("efo_consumer_shard_hour"), price_gb=profile.price(how),
+    )  # fmt: skip
+    if stream.on_its_own:
+        parts.pop("fan_out_shard_hours")
+    return parts
 
 
 def _provisioned_parts(scenario: Scenario, shards: float, units: float) -> dict[str, float]:
@@ -235,7 +273,7 @@ def _included_s(scenario: Scenario) -> float:
     return float(profile.constant("included_retention_s")) if "included_retention_s" in profile.constants else 86_400.0
 
 
-FIXED_PARTS = ("shard_hours", "stream_hours", "extended_retention", "shard_level_metrics")
+FIXED_PARTS = ("shard_hours", "stream_hours", "extended_retention", "shard_level_metrics", "fan_out_shard_hours")
 """Parts that do not depend on usage."""
 
 

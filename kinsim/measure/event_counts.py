@@ -19,7 +19,7 @@ class EventCounts:
 
     ASSUMPTIONS, where AWS does not say: InvokedEventCount stands at the start of the invocation, as Invocations does;
     of a batch that failed in part FailedInvokeEventCount has what is not done; what is too large is reported, not
-    dropped.
+    dropped; records that enhanced fan-out pushes to the mapping count as polled.
     """
 
     def __init__(self, mapping: EventSourceMapping, minutes: int) -> None:
@@ -33,6 +33,8 @@ class EventCounts:
     def window(self, window: Window) -> None:
         """Take in one window."""
         self._polls(window.polls[: window.own_polls])
+        pushed = window.pushes[(window.pushes["consumer"] == 0) & (window.pushes["records"] >= 0)]
+        self._add("PolledEventCount", pushed["time_us"], pushed["records"])
         runs = window.invocations[window.invocations["records"] > 0]
         self._add("InvokedEventCount", runs["start_us"], runs["records"])
         failed = runs[runs["outcome"] != Outcome.OK]

@@ -28,6 +28,7 @@ from kinsim.system.metrics import (
     GROUPED,
     MEMORY_METRICS,
     METRICS,
+    PER_CONSUMER,
     percentile_of,
     statistic_key,
 )
@@ -85,6 +86,7 @@ class _Making:
         self.cost = monthly_cost(
             recorder.scenario, self.open_shards(), writes.put_units, recorder.runs.counts["invocations"].total,
             recorder.runs.billed_us / 1e6, stored_bytes=writes.accepted_bytes, read_bytes=self.read_bytes(),
+            pushed_bytes=0 if recorder.fan_out is None else recorder.fan_out.bytes,
         )  # fmt: skip
         self.grouped = {
             (name, period): group.finish(max(1, -(-self.minutes * MINUTE_US // period)))
@@ -206,7 +208,8 @@ class _Making:
     def read_bytes(self) -> float:
         """What readers got; a mapping that makes no calls, as it sees each record at once, gets each once."""
         recorder = self.recorder
-        polls = recorder.scenario.event_source_mapping.poll_interval_s > 0
+        pushed = recorder.scenario.stream.enhanced_fan_out
+        polls = pushed or recorder.scenario.event_source_mapping.poll_interval_s > 0
         return float(recorder.reads.whole.bytes.sum.sum()) if polls else float(recorder.writes.accepted_bytes)
 
     def open_shards(self) -> float:
@@ -325,6 +328,8 @@ class _Making:
         stream, function = f"StreamName={name}", f"FunctionName={name}"
         series: list[Series] = []
         for metric, table in self.cloudwatch.items():
+            if metric in PER_CONSUMER:
+                continue
             dimensions = stream if CLOUDWATCH[metric].namespace == "AWS/Kinesis" else function
             if metric in EVENT_COUNTS:
                 dimensions = f"EventSourceMappingUUID={mapping_uuid(name)}"
@@ -333,6 +338,8 @@ class _Making:
                 values = self.grouped[GROUPED[metric], MINUTE_US]
                 for p in MINUTE_PERCENTILES:
                     series += series_of(metric, dimensions, f"p{p:g}", table.unit, values[p] / 1e3)
+        if self.recorder.fan_out is not None:
+            series += self.recorder.fan_out.series(self.minutes, stream)
         series += shard_series(self.recorder, self.final, self.minutes, stream)
         for table in self.tables.values():
             if table.sum.any() or table.unit != "count":

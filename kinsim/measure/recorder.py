@@ -18,6 +18,7 @@ from kinsim.errors import InternalError
 from kinsim.measure.alerts import AlertSide
 from kinsim.measure.cells import grown
 from kinsim.measure.event_counts import EventCounts
+from kinsim.measure.fan_out import FanOutSide
 from kinsim.measure.kept import HashKeys, KeptInvocations, KeptRecords
 from kinsim.measure.levels import LOSE, SETTLE, TAKE
 from kinsim.measure.memory import MemorySide
@@ -30,6 +31,7 @@ from kinsim.measure.timeline import FIRST, LINE, NEVER_US, RECORDS, TIME, Timeli
 from kinsim.measure.wanted import Wanted
 from kinsim.measure.writes import WriteSide
 from kinsim.scenario.beginning import tumbling_offset_us
+from kinsim.scenario.readers import registered_consumers
 from kinsim.system.event_source_mapping import tumbling_window_ends_us
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ class Recorder:
         self.reads = ReadSide(
             self.shards, minutes, round((mapping.poll_interval_s or 0.0) * 1e6), bool(stream.shard_level_metrics)
         )
+        registered = [scenario.name if stream.enhanced_fan_out else None, *registered_consumers(scenario)]
+        self.fan_out = FanOutSide(registered, minutes) if any(registered) else None
         self.timeline = Timeline(self.shards, self.lines, self.warm_up_us, minutes, self.wanted.age_limit_us, period_us)
         self.throttles = Count(self.shards, minutes, self.warm_up_us)
         self.lost = {cause: Count(self.shards, minutes, self.warm_up_us) for cause in Loss}
@@ -118,7 +122,7 @@ class Recorder:
         needs_memory = scenario.function.memory_used is not None
         self.memory = MemorySide(scenario.function, self.runs, minutes) if needs_memory else None
         self.alerts = AlertSide(scenario, self.shards, self.numbering, minutes, self.warm_up_us) if rules else None
-        self._sides = [side for side in (self.alerts, self.events) if side is not None]
+        self._sides = [side for side in (self.alerts, self.events, self.fan_out) if side is not None]
         self.logs: Mapping[int, ShardLog] = {}
         self.end_us = 0
         self.initial = np.zeros(self.shards * self.lines, np.int64)

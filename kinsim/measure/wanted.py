@@ -26,6 +26,7 @@ AGES = (
     "alert_delay_s",
     "IteratorAge",
     "GetRecords.IteratorAgeMilliseconds",
+    "SubscribeToShardEvent.MillisBehindLatest",
 )
 """Metrics whose limits say how old a record may get."""
 

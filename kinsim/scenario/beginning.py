@@ -14,26 +14,6 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check_readers(scenario: Scenario) -> None:
-    """Raise SettingError where other applications would take from limits that nobody feels."""
-    stream, mapping = scenario.stream, scenario.event_source_mapping
-    if not stream.consumers:
-        return
-    if not stream.enforce_read_limits:
-        raise SettingError(
-            "consumers take part of a shard's read limits, but stream.enforce_read_limits is false: nothing changes",
-            help="write stream.enforce_read_limits: true, or remove the consumers",
-            at=("stream", "consumers"),
-        )
-    if not mapping.poll_interval_s:
-        raise SettingError(
-            "consumers take part of a shard's GetRecords calls, but with event_source_mapping.poll_interval 0 the "
-            "mapping makes none",
-            help="write event_source_mapping.poll_interval: 1s, or remove the consumers",
-            at=("stream", "consumers"),
-        )
-
-
 def check_beginning(scenario: Scenario) -> None:
     """Raise SettingError where settings of several stages contradict each other about the start of the run."""
     _check_backlog(scenario)

@@ -23,6 +23,7 @@ from kinsim.scenario.paths import Setting, canonical_steps, hint_key, root, spli
 from kinsim.scenario.pipelines import Pipelines
 from kinsim.scenario.problems import problems_of
 from kinsim.scenario.profiles import is_path
+from kinsim.scenario.readers import check_registered
 from kinsim.scenario.resolve import Layers, assigned, default_name, merge, resolved
 from kinsim.scenario.tree import Mark, Node, Origin, Source, Tree
 from kinsim.scenario.tree import Path as Steps
@@ -105,6 +106,7 @@ def build_one(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
             *check_resharding(document, scenario, profile),
             *check_autoscaling(document, scenario, profile),
         ]
+        found += check_registered(document, scenario, profile)
     if found or scenario is None:
         raise ConfigError(found[: limits.PROBLEMS])
     per_mb, prices = scenario.bytes_per_mb, scenario.cost.prices

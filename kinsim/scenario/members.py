@@ -24,6 +24,8 @@ JUDGED = ("slos", "alarms")
 """Sections that hold for every pipeline, and may be added to by each."""
 SECTIONS = (*SHAREABLE, *JUDGED)
 OF_A_CONSUMER = ("event_source_mapping", "function", *JUDGED)
+PUSHED = "enhanced_fan_out"
+"""Of a consumer with a function it says what `stream.enhanced_fan_out` says of the mapping on top."""
 MAIN = "main"
 """The mapping and function that stand on top of a file, beside those of the stream's other consumers."""
 
@@ -42,6 +44,8 @@ class MemberDocument:
 
     def path_in_file(self, path: str) -> str:
         """A setting's path as it stands in the file."""
+        if path in self.places:
+            return dotted(self.places[path])
         section, dot, rest = path.partition(".")
         return dotted(self.places[section]) + dot + rest if section in self.places else path
 
@@ -231,21 +235,31 @@ def _lifted(member: MemberDocument, alone: bool, problems: list[Problem]) -> lis
         if not _given(node, "function"):
             advice = "add function: {duration: …}, or name what another application reads: reads: 100%"
             problems.append(node.place.problem("a consumer with a mapping needs a function", dotted(steps), advice))
-        for key in set(node.value) - {"name", *OF_A_CONSUMER}:
+        for key in set(node.value) - {"name", PUSHED, *OF_A_CONSUMER}:
             message = f"{key} is for other applications; this consumer has a mapping and a function of its own"
             problems.append(node.value[key].place.problem(message, dotted((*steps, key)), "remove one of them"))
         sections = {section: node.value[section] for section in OF_A_CONSUMER if _given(node, section)}
         assert isinstance(member.root.value, dict)
         others = {key: each for key, each in member.root.value.items() if key not in OF_A_CONSUMER}
         sections = _with_alarms_of_stream(sections, before)
+        others["stream"] = _read_by(others["stream"], node.child(PUSHED))
         name = called.value if alone else f"{member.name}-{called.value}"
         found.append(
             MemberDocument(
                 name, Node({**others, **sections}, member.root.mark), member.stream, f"of {name}",
-                {**member.places, **{section: (*steps, section) for section in OF_A_CONSUMER}},
+                {**member.places, **{section: (*steps, section) for section in OF_A_CONSUMER}}
+                | {f"stream.{PUSHED}": (*steps, PUSHED)},
             )
         )  # fmt: skip
     return found
+
+
+def _read_by(stream: Node, pushed: Node | None) -> Node:
+    """A stream as a consumer with a function reads it: by enhanced fan-out where it says so itself."""
+    assert isinstance(stream.value, dict)
+    own = {} if pushed is None else {PUSHED: pushed}
+    left = {key: each for key, each in stream.value.items() if key != PUSHED}
+    return Node({**left, **own}, stream.mark, stream.key, stream.origin)
 
 
 def _with_alarms_of_stream(sections: dict[str, Node], whole: Node) -> dict[str, Node]:

@@ -14,8 +14,9 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from kinsim import limits
 from kinsim.errors import Problem, SettingError
-from kinsim.scenario.beginning import check_beginning, check_readers
+from kinsim.scenario.beginning import check_beginning
 from kinsim.scenario.beside import check_beside
+from kinsim.scenario.readers import check_readers
 from kinsim.system.account import Account
 from kinsim.system.alarms import Alarm
 from kinsim.system.event_source_mapping import EventSourceMapping

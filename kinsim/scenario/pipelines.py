@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinsim.errors import ConfigError, Problem
-from kinsim.scenario.members import OF_A_CONSUMER, SECTIONS, SHAREABLE, MemberDocument, is_library, seed_of
+from kinsim.scenario.members import OF_A_CONSUMER, PUSHED, SECTIONS, SHAREABLE, MemberDocument, is_library, seed_of
 from kinsim.scenario.model import Member, Run, Scenario
+from kinsim.scenario.readers import FEWER_REGISTERED, too_many_registered
 from kinsim.scenario.resolve import ORDER, Layers, provenance
 from kinsim.scenario.tree import Node, Origin, dotted
 from kinsim.system.account import executions_left
@@ -49,7 +50,7 @@ class Pipelines:
             )
         self.run: Run = first.run.model_copy()
         self.run._scenario = self
-        problems = [*self._reserved_together(), *self._scaled_by_one_reader()]
+        problems = [*self._reserved_together(), *self._scaled_by_one_reader(), *self._registered_together()]
         if problems:
             raise ConfigError(problems)
 
@@ -170,6 +171,8 @@ class Pipelines:
             node = listed.child(int(called)) if listed is not None else None
             title = node.child("name") if node is not None else None
             own = {key: filled[key] for key in OF_A_CONSUMER if key in filled}
+            if self.members[each.name].stream.enhanced_fan_out:
+                own[PUSHED] = _mapping(filled["stream"])[PUSHED]
             items.append(Node({"name": title or Node(each.name), **own}))
         stream = whole.child("stream")
         assert stream is not None
@@ -274,6 +277,20 @@ class Pipelines:
                     "scale on IncomingBytes, IncomingRecords or WriteProvisionedThroughputExceeded",
                 )
                 return
+
+    def _registered_together(self) -> Iterator[Problem]:
+        """All mappings of a stream and its other consumers are registered on one stream (aws:G9)."""
+        for document in self._documents:
+            scenario = self.members[document.name]
+            if not scenario.member.pays_for_stream:
+                continue
+            readers = [self.members[each.name] for each in self._documents if each.stream == document.stream]
+            registered = scenario.stream.registered + sum(each.stream.enhanced_fan_out for each in readers[1:])
+            message = too_many_registered(registered, readers, self.profile_data)
+            if message and len(readers) > 1:
+                path = document.path_in_file("stream.consumers")
+                where = self._root.find(document.places.get("stream", ("stream",))) or self._root
+                yield where.place.problem(message, path, FEWER_REGISTERED)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pipelines) and self.name == other.name and self.config_hash == other.config_hash

@@ -44,7 +44,6 @@ def _whole(value: Any) -> bool:
 
 UNBUILT: dict[str, Callable[[Any], bool]] = {
     "engine": _one_of("auto", "reference"),
-    "stream.enhanced_fan_out": _not_true,
 }
 """Settings that are not built, and when they are off; ``producer`` also stands for the producers of single sources."""
 
@@ -55,6 +54,8 @@ OFF: dict[str, Callable[[Any], bool]] = {
     **UNBUILT,
     "stream.stream_mode": _one_of("PROVISIONED"),
     "stream.warm_throughput": _nothing,
+    "stream.enhanced_fan_out": _not_true,
+    "stream.consumers[].enhanced_fan_out": _not_true,
     "event_source_mapping.parallelization_factor": _one_of(1),
     "function.reserved_concurrency": _nothing,
     "function.provisioned_concurrency": _one_of(0),

@@ -39,7 +39,8 @@ Reads = Annotated[
 
 
 class Consumer(Settings):
-    """Another application that reads the stream by shared throughput (aws:G1, G3, G6), or another Lambda function."""
+    """Another application that reads the stream, by shared throughput (aws:G1, G3, G6) or enhanced fan-out (aws:G9), or
+    another Lambda function."""
 
     name: str = Field(description="Its name.", examples=["archive"], min_length=1)
     reads: Reads | None = Field(
@@ -53,6 +54,12 @@ class Consumer(Settings):
         description="Time between its GetRecords calls of a shard (aws:G6).",
         examples=["1s"],
         ge=0.1,
+    )
+    enhanced_fan_out: bool = Field(
+        default=False,
+        description="Whether it is a registered consumer: all records are pushed to it, and it takes nothing from the "
+        "others (aws:G9).",
+        examples=[True],
     )
     event_source_mapping: EventSourceMapping | None = Field(
         default=None,
@@ -77,12 +84,28 @@ class Consumer(Settings):
 
     @model_validator(mode="after")
     def _reads_something(self) -> Self:
-        if not self.reads:
+        if self.enhanced_fan_out:
+            self._takes_all()
+        elif not self.reads:
             raise SettingError(
                 "it is not said what the consumer reads",
                 help="add reads: 100%, or bytes per second; or a function of its own",
             )
         return self
+
+    def _takes_all(self) -> None:
+        if self.reads not in (None, 1.0) or isinstance(self.reads, int):
+            raise SettingError(
+                "enhanced fan-out pushes all that is written to a consumer, and it is paid for all",
+                help="remove this line, or write reads: 100%",
+                at=("reads",),
+            )
+        if "poll_interval_s" in self.model_fields_set:
+            raise SettingError(
+                "with enhanced_fan_out a consumer makes no GetRecords calls",
+                help="remove poll_interval, or enhanced_fan_out",
+                at=("poll_interval",),
+            )
 
     @property
     def share(self) -> float:

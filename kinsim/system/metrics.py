@@ -251,6 +251,23 @@ CLOUDWATCH: dict[str, CloudWatchMetric] = {
             "ReadProvisionedThroughputExceeded", _KINESIS, "Count", ("Average", "Sum", "SampleCount"),
             "GetRecords calls refused", "ReadProvisionedThroughputExceeded",
         ),
+        CloudWatchMetric(
+            "SubscribeToShard.RateExceeded", _KINESIS, "Count", _ALL_STATISTICS, "calls of SubscribeToShard refused; "
+            "this and what follows for each consumer with enhanced fan-out",
+        ),
+        CloudWatchMetric("SubscribeToShard.Success", _KINESIS, "Count", _ALL_STATISTICS, "subscriptions begun"),
+        CloudWatchMetric(
+            "SubscribeToShardEvent.Bytes", _KINESIS, "Bytes", _ALL_STATISTICS, "data per event that is pushed"
+        ),
+        CloudWatchMetric(
+            "SubscribeToShardEvent.MillisBehindLatest", _KINESIS, "Milliseconds",
+            ("Average", "Minimum", "Maximum", "SampleCount"),
+            "per event: age of its last record, 0 where no further record was there to be pushed",
+        ),
+        CloudWatchMetric(
+            "SubscribeToShardEvent.Records", _KINESIS, "Count", _ALL_STATISTICS, "records per event that is pushed"
+        ),
+        CloudWatchMetric("SubscribeToShardEvent.Success", _KINESIS, "Count", _ALL_STATISTICS, "events pushed"),
         CloudWatchMetric("Invocations", _LAMBDA, "Count", ("Sum",), "runs of the function"),
         CloudWatchMetric("Errors", _LAMBDA, "Count", ("Average", "Sum"), "runs that failed, time-outs included"),
         CloudWatchMetric("Throttles", _LAMBDA, "Count", ("Sum",), "requests refused for want of concurrency"),
@@ -291,6 +308,12 @@ CLOUDWATCH: dict[str, CloudWatchMetric] = {
     )
 }  # fmt: skip
 """CloudWatch's metrics that a run gives, by their stream-level name."""
+
+PER_CONSUMER = tuple(name for name in CLOUDWATCH if name.startswith("SubscribeToShard"))
+"""Metrics of enhanced fan-out: each consumer has them, and a stream without such consumers has none."""
+
+PER_CALL = (*(name for name in CLOUDWATCH if name.startswith("GetRecords.")), "ReadProvisionedThroughputExceeded")
+"""Metrics of GetRecords calls: a stream whose readers all use enhanced fan-out has none."""
 
 GROUPED = {"Duration": "duration_s", "IteratorAge": "iterator_age_s", "duration_s": "duration_s",
            "iterator_age_s": "iterator_age_s"}  # fmt: skip

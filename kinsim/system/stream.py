@@ -103,11 +103,18 @@ class Stream(Settings):
     )
     consumers: list[Consumer] = Field(
         default=[],
-        description="Other applications that read the stream and share its read limits with the mapping.",
+        description="Other applications that read the stream, by shared throughput or by enhanced fan-out.",
         examples=[[{"name": "archive", "reads": "100%"}]],
     )
     enhanced_fan_out: bool = Field(
-        default=False, description="Whether the mapping reads by push (aws:G9).", examples=[False]
+        default=False,
+        description="Whether the mapping is a registered consumer, which records are pushed to (aws:G9).",
+        examples=[True],
+    )
+    fan_out_delay_s: Duration = Field(
+        alias="fan_out_delay",
+        description="Time from acceptance until enhanced fan-out delivers a record (aws:G9).",
+        examples=["70ms"],
     )
 
     @model_validator(mode="before")
@@ -142,6 +149,11 @@ class Stream(Settings):
     def on_its_own(self) -> bool:
         """Whether Kinesis splits its shards by itself, in one of the on-demand modes."""
         return self.stream_mode in ON_DEMAND_MODES
+
+    @property
+    def registered(self) -> int:
+        """Consumers that read by enhanced fan-out, the mapping among them."""
+        return self.enhanced_fan_out + sum(each.enhanced_fan_out for each in self.consumers)
 
     @property
     def limiter(self) -> int:

@@ -199,6 +199,20 @@ def test_calls_of_all_mappings_fill_one_bucket_in_order_of_time(number):
     assert len(calls) > 290 * min(number, 5)
 
 
+def test_a_mapping_that_is_pushed_to_leaves_the_calls_to_the_others():
+    """aws:G9: of seven readers three are registered consumers, so that four share five calls a second."""
+    text = consumers(7)
+    for number in (1, 2, 3):
+        text = text.replace(f"{{name: c{number},", f"{{name: c{number}, enhanced_fan_out: true,")
+    tapes, _ = tapes_of(text)
+    refused = {name: int((tape.table("polls")["records"] == THROTTLED).sum()) for name, tape in tapes.items()}
+    assert refused == dict.fromkeys(tapes, 0)
+    assert [len(tapes[name].table("polls")) for name in ("c1", "c2", "c3")] == [0, 0, 0]
+    result = ks.parse(text).run()
+    waits = {name: each["queue_wait_s"]["mean"] for name, each in result.pipelines.items()}
+    assert max(waits[name] for name in ("c1", "c2", "c3")) < 0.1 < min(waits[name] for name in ("main", "c4"))
+
+
 def test_readers_of_one_stream_follow_its_splits():
     result = ks.parse(consumers(2, stream="shard_count: 1, reshard: [{at: 1m, update_shard_count: 2}]")).run()
     for each in result.pipelines.values():

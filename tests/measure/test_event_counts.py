@@ -44,6 +44,11 @@ def test_ten_records_a_minute_are_polled_and_invoked():
     assert counts({}) == {"PolledEventCount": [10.0, 10.0, 10.0], "InvokedEventCount": [10.0, 10.0, 10.0]}
 
 
+def test_what_enhanced_fan_out_pushes_counts_as_polled():
+    fan_out = {"shard_count": 1, "enhanced_fan_out": True, "consumers": [{"name": "b", "enhanced_fan_out": True}]}
+    assert counts({}, stream=fan_out)["PolledEventCount"] == [10.0, 10.0, 10.0]
+
+
 def test_polls_that_find_nothing_count_0():
     """The mapping is disabled in the second minute, and polls nothing new in the third."""
     burst = {"arrivals": {"model": "bursts", "every": "1h", "size": 10, "first": "10s"}}

@@ -155,7 +155,6 @@ def test_values_that_mean_off_are_always_allowed(good, setting):
 @pytest.mark.parametrize(
     ("section", "setting"),
     [
-        ("stream", "enhanced_fan_out: true"),
         ("engine", ""),
     ],
 )

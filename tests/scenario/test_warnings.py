@@ -405,7 +405,7 @@ def test_the_examples_are_warned_about_only_where_they_mean_to_fail(path):
     fails = {"overload-to-retention.yaml", "streamalert-default.yaml", "hot-shard.yaml", "real-trace.yaml",
              "vpc-flow-bursts.yaml", "producer-partial-failure.yaml", "producer-sdk-modes.yaml",
              "producer-kpl.yaml", "producer-agent.yaml", "producer-resend-all.yaml", "reshard-split.yaml",
-             "pipelines.yaml", "reshard-kpl.yaml"}  # fmt: skip
+             "pipelines.yaml", "reshard-kpl.yaml", "concurrency.yaml", "on-demand.yaml"}  # fmt: skip
     assert not scenario.warnings or path.name in fails, scenario.warnings
 
 
