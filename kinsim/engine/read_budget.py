@@ -10,6 +10,7 @@ from kinsim.engine.shared_reader import SharedReader
 from kinsim.engine.tables import THROTTLED
 from kinsim.system.stream import (
     MICRO,
+    calls_again_us,
     deficit_at,
     may_call,
     may_read,
@@ -116,7 +117,7 @@ class ReadBudget:
         """A new phase of the mapping, after a refused call (ASSUMPTION: or the same would be refused for ever)."""
         self._refusals += 1
         key, shard = self._phase_address
-        return (refused_us + max(1, int(uniform(key, shard, self._refusals) * interval_us))) % interval_us
+        return calls_again_us(refused_us, interval_us, uniform(key, shard, self._refusals)) % interval_us
 
     def _pass_time(self, at_us: int) -> None:
         since_us, self._since_us = self._since_us, at_us

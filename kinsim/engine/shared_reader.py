@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kinsim.engine.draws import uniform
 from kinsim.engine.tables import ELSEWHERE, THROTTLED
 from kinsim.system.event_source_mapping import poll_at_or_after
-from kinsim.system.stream import GET_RECORDS_MAX_BYTES, GET_RECORDS_MAX_RECORDS, expired_by
+from kinsim.system.stream import GET_RECORDS_MAX_BYTES, GET_RECORDS_MAX_RECORDS, calls_again_us, expired_by
 
 if TYPE_CHECKING:
     from kinsim.engine.read_budget import ReadBudget
@@ -83,7 +83,7 @@ class SharedReader:
             return
         self._polls += (self._shard, at_us, 1, THROTTLED, 0, 0)
         self._refusals += 1
-        self.next_us += max(1, int(uniform(self._key, self._shard, self._refusals) * interval_us))
+        self.next_us = calls_again_us(at_us, interval_us, uniform(self._key, self._shard, self._refusals))
 
     def _is_through(self, at_us: int) -> bool:
         """Whether it has had all of a shard that is closed."""

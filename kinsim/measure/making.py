@@ -155,7 +155,7 @@ class _Making:
         found: dict[str, Statistics] = {name: count.statistics(self.span_s) for name, count in self.counts.items()}
         found["offered_records"] = self.offered()
         self.count_initial(found, int(recorder.initial.sum()))
-        found["discarded_records"]["sum"] = (found["discarded_records"]["sum"] or 0.0) - recorder.redriven.total
+        found["discarded_records"] = _without(found["discarded_records"], recorder.redriven.statistics(self.span_s))
         found["lost_records"] = _together([found[name] for name in LOST])
         found["sampled_out_records"] = {"sum": float(self.final.sampled_out)}
         found["in_producer_records"] = {"sum": float(self.final.in_producer)}
@@ -465,6 +465,18 @@ def _call(call: ShardCountCall, duration_us: int) -> dict[str, Any]:
 
 def _id(final: Final, number: int) -> str:
     return next(shard.id for shard in final.shards if shard.number == number)
+
+
+def _without(count: Statistics, taken_back: Statistics) -> Statistics:
+    """A count less what was made good later on; nothing came first where nothing is left.
+
+    >>> _without({"sum": 2.0, "rate": 0.2, "time_of_first": 7.0}, {"sum": 2.0, "rate": 0.2, "time_of_first": 9.0})
+    {'sum': 0.0, 'rate': 0.0, 'time_of_first': None}
+    """
+    left = {key: max(0.0, (count[key] or 0.0) - (taken_back[key] or 0.0)) for key in ("sum", "rate")}
+    if count["rate"] is None or not taken_back["sum"]:
+        return {**count, "sum": left["sum"]}
+    return {**left, "time_of_first": count["time_of_first"] if left["sum"] else None}
 
 
 def _together(counts: Sequence[Statistics]) -> Statistics:

@@ -260,6 +260,11 @@ class Arithmetic:
         """Mean bytes of a record with its key."""
         return self._mean(lambda load: load.record_bytes)
 
+    @cached_property
+    def data_bytes(self) -> float:
+        """Mean bytes of a record without its key, as reads count it."""
+        return self._mean(lambda load: load.data_bytes)
+
     def share_above(self, size_bytes: int) -> float:
         """Share of the records that weigh more than that, keys included."""
         return self._mean(lambda load: self._share_above(load, size_bytes - load.key_bytes))
@@ -450,12 +455,40 @@ class Arithmetic:
         stream = self.scenario.stream
         return self.used_shards * stream.records_per_s if stream.limiter else None
 
+    @property
+    def readers(self) -> float:
+        """How often each record is read by shared throughput, by mappings and other applications together."""
+        stream = self.scenario.stream
+        return self.scenario.member.polling + sum(each.share for each in stream.consumers if not each.enhanced_fan_out)
+
+    @property
+    def read_room_bytes_per_s(self) -> float:
+        """Bytes a second of one shard for those who read what is written (aws:G3), beside those who read so many."""
+        stream = self.scenario.stream
+        if not stream.enforce_read_limits:
+            return math.inf
+        taken = sum(each.bytes_per_s for each in stream.consumers if not each.enhanced_fan_out)
+        return float(self.scenario.profile_data.constant("read_bytes_per_s")) - taken
+
+    @property
+    def calls_per_s(self) -> float:
+        """GetRecords calls a second of one shard by all readers; other mappings are taken to poll as this one does."""
+        stream, mapping, polling = (
+            self.scenario.stream,
+            self.scenario.event_source_mapping,
+            self.scenario.member.polling,
+        )
+        others = sum(1 / each.poll_interval_s for each in stream.consumers if not each.enhanced_fan_out)
+        return others + (polling / mapping.poll_interval_s if polling and mapping.poll_interval_s else 0.0)
+
     def shards_needed(self, rate_per_s: float) -> dict[str, int]:
-        """Fewest shards by bytes, by records and by the speed of the consumer, for evenly spread keys."""
+        """Fewest shards by bytes, by records, by reads and by the speed of the consumer, for evenly spread keys."""
         stream, needed = self.scenario.stream, {}
         if stream.limiter:
             needed["bytes"] = math.ceil(rate_per_s * self.record_bytes / stream.bytes_per_s - 1e-9)
             needed["records"] = math.ceil(rate_per_s / stream.records_per_s - 1e-9)
+        if self.readers > 1 and self.read_room_bytes_per_s > 0:
+            needed["reads"] = math.ceil(rate_per_s * self.data_bytes * self.readers / self.read_room_bytes_per_s - 1e-9)
         one = self.consumer_per_s(self.scenario.event_source_mapping.parallelization_factor)
         if 0 < one < math.inf:
             needed["consumer speed"] = math.ceil(rate_per_s / one - 1e-9)

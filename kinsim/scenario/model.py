@@ -301,6 +301,8 @@ class Member:
     is_alone: bool = False
     pays_for_stream: bool = True
     """Whether the stream's cost counts here: with the first of those who share it."""
+    polling: int = 1
+    """Event source mappings that read the stream by GetRecords."""
 
 
 class Pipeline(Settings):
@@ -433,7 +435,13 @@ class Scenario(Settings):
     @property
     def member(self) -> Member:
         """What it shares with the account's other pipelines; alone, it shares nothing."""
-        return self._member or Member("", "", "", self.run.seed, self.run.seed, is_alone=True)
+        alone = Member("", "", "", self.run.seed, self.run.seed, is_alone=True, polling=int(self.polls))
+        return self._member or alone
+
+    @property
+    def polls(self) -> bool:
+        """Whether its mapping reads by GetRecords calls."""
+        return self.event_source_mapping.poll_interval_s > 0 and not self.stream.enhanced_fan_out
 
     @property
     def members(self) -> dict[str, Scenario]:

@@ -45,9 +45,11 @@ class Pipelines:
             stream_seed = seed_of(seed, "stream", document.stream) if own else seed
             reader_seed = seed_of(seed, "reader", document.name) if own or number else seed
             pays = document.stream not in [each.stream for each in documents[:number]]
+            polling = sum(self.members[each.name].polls for each in documents if each.stream == document.stream)
             self.members[document.name]._member = Member(
-                document.name, document.stream, document.function, stream_seed, reader_seed, pays_for_stream=pays
-            )
+                document.name, document.stream, document.function, stream_seed, reader_seed,
+                pays_for_stream=pays, polling=polling,
+            )  # fmt: skip
         self.run: Run = first.run.model_copy()
         self.run._scenario = self
         problems = [*self._reserved_together(), *self._scaled_by_one_reader(), *self._registered_together()]

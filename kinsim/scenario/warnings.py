@@ -327,9 +327,13 @@ def never_seen(known: Arithmetic) -> Iterator[Finding]:
     for number, fault in enumerate(scenario.function.faults):
         if fault.from_s >= end:
             yield ("function", "faults", number), f"{text}: it does not see this fault", "lengthen run.duration"
+    for number, entry in enumerate(scenario.stream.reshard):
+        if entry.at_s + scenario.stream.reshard_operation_time_s >= end:
+            where = ("stream", "reshard", number, "at")
+            yield where, f"{text}: it does not see an operation of this entry end", "lengthen run.duration"
     if (scenario.event_source_mapping.redrive_at_s or 0.0) >= end and scenario.run.until == "end":
-        where = ("event_source_mapping", "on_failure_destination", "redrive_at")
-        yield where, f"{text}: it sees no redrive", "lengthen run.duration, or write run.until: drained"
+        at = ("event_source_mapping", "on_failure_destination", "redrive_at")
+        yield at, f"{text}: it sees no redrive", "lengthen run.duration, or write run.until: drained"
     for name, burst in known.bursts():
         if burst.first_s >= end:
             yield _source(known, name, "arrivals", "first"), f"{text}: it sees no burst", "lengthen run.duration"
@@ -382,9 +386,37 @@ def prices_of_another_region(known: Arithmetic) -> Iterator[Finding]:
         )
 
 
+def reads(known: Arithmetic) -> Iterator[Finding]:
+    """What readers by shared throughput want together of a shard, against what it serves (aws:G1, G3)."""
+    scenario = known.scenario
+    if not scenario.stream.enforce_read_limits or not scenario.member.pays_for_stream:
+        return
+    where: Steps = ("stream", "consumers") if scenario._document.find(("stream", "consumers")) else ("stream",)
+    calls = int(scenario.profile_data.constant("get_records_per_s"))
+    if known.calls_per_s > calls * (1 + 1e-9):
+        yield (
+            where,
+            f"{known.calls_per_s:.3g} GetRecords calls a second come to each shard, which serves {calls} (aws:G1): the "
+            "others are refused and made again later",
+            "lengthen a poll_interval, or let a reader have enhanced_fan_out",
+        )
+    rate, room = known.rate_per_s, known.read_room_bytes_per_s
+    if rate is None or known.readers <= 1 or _autoscales(known) or scenario.stream.on_its_own:
+        return
+    wanted = rate * known.data_bytes * known.readers / known.used_shards
+    if wanted > room:
+        needed = known.shards_needed(rate)
+        yield (
+            where,
+            f"the readers want {wanted / 1e6:.3g} MB a second of each shard, which gives them "
+            f"{max(room, 0.0) / 1e6:.3g} MB (aws:G3): IteratorAge grows without end",
+            f"{_needs(needed, 'reads')}, or let a reader have enhanced_fan_out",
+        )
+
+
 CHECKS: tuple[Callable[[Arithmetic], Iterator[Finding]], ...] = (
-    batch_time, stream_capacity, consumer_capacity, backlog, record_size, large_records, batch_payload, concurrency,
-    keys, never_seen, traces, bare_milliseconds, prices_of_another_region,
+    batch_time, stream_capacity, reads, consumer_capacity, backlog, record_size, large_records, batch_payload,
+    concurrency, keys, never_seen, traces, bare_milliseconds, prices_of_another_region,
 )  # fmt: skip
 
 

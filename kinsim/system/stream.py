@@ -285,6 +285,19 @@ def may_read(level: int, limit_per_s: int) -> bool:
 
 
 @rule
+def calls_again_us(refused_us: int, interval_us: int, u: float) -> int:
+    """When a reader calls again whose GetRecords call was refused; *u* is uniform in [0, 1).
+
+    ASSUMPTION: within its next poll interval and later than at once.  With its phase kept, one of several readers
+    would be refused for ever.
+
+    >>> calls_again_us(5_000_000, 1_000_000, 0.25), calls_again_us(5_000_000, 1_000_000, 0.0)
+    (5250000, 5000001)
+    """
+    return refused_us + max(1, int(u * interval_us))
+
+
+@rule
 def reads_again_at(level: int, since_us: int, limit_per_s: int) -> int:
     """First instant at which GetRecords is served again, by the read allowance, from its *level* at *since_us*.
 

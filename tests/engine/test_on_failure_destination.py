@@ -61,7 +61,7 @@ def test_a_redrive_processes_what_was_discarded() -> None:
     result = run({"on_failure_destination": {"redrive_at": "20s"}})
     assert rows(result) == [*FAILED, (20, 10, "ok"), (21, 10, "ok"), (22, 5, "ok")]
     assert result["redriven_records"] == {"sum": 25.0, "rate": 25 / 60, "time_of_first": 21.0}
-    assert result["discarded_records"]["sum"] == result["lost_records"]["sum"] == 0.0
+    assert result["discarded_records"] == result["lost_records"] == {"sum": 0.0, "rate": 0.0, "time_of_first": None}
     assert result["processed_records"]["sum"] == 25.0
     # 10 records of 21 s, 10 of 22 s and 5 of 23 s: their age counts from their arrival
     assert result["sojourn_s"]["mean"] == approx((210 + 220 + 115) / 25)

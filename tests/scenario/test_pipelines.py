@@ -303,3 +303,12 @@ def test_a_small_account_can_reserve_nothing():
     text = TWO.replace("{memory: 256 MB,", "{reserved_concurrency: 1, memory: 256 MB,")
     with pytest.raises(ConfigError, match="only an account with more than 100 executions can reserve any"):
         ks.parse(text + "account: {concurrent_executions: 12}\n")
+
+
+def test_readers_of_one_stream_are_reckoned_together():
+    """aws:G3: main, the archive and the other application read 2.4 MB a second of a shard together."""
+    text = BESIDE.replace("rate: 20/s", "rate: 800/s")
+    (message,) = [each for each in warnings_of(ks.parse(text)) if "readers want" in each]
+    assert message.startswith("main: the readers want 2.4 MB a second of each shard")
+    pushed = text.replace("    - name: archive\n", "    - name: archive\n      enhanced_fan_out: true\n")
+    assert not [each for each in warnings_of(ks.parse(pushed)) if "readers want" in each]

@@ -388,7 +388,7 @@ def test_every_check_stays_silent_on_ideal_scenarios():
         BASE.replace("aws-2017", "ideal").replace("rate: 100/s", "rate: 1e6/s").replace("per_record: 1ms", "fixed: 0s")
     )
     assert warned(text) == []
-    assert len(CHECKS) == 13
+    assert len(CHECKS) == 14
 
 
 def test_prices_are_those_of_one_region():
@@ -405,7 +405,7 @@ def test_the_examples_are_warned_about_only_where_they_mean_to_fail(path):
     fails = {"overload-to-retention.yaml", "streamalert-default.yaml", "hot-shard.yaml", "real-trace.yaml",
              "vpc-flow-bursts.yaml", "producer-partial-failure.yaml", "producer-sdk-modes.yaml",
              "producer-kpl.yaml", "producer-agent.yaml", "producer-resend-all.yaml", "reshard-split.yaml",
-             "pipelines.yaml", "reshard-kpl.yaml", "concurrency.yaml", "on-demand.yaml"}  # fmt: skip
+             "pipelines.yaml", "reshard-kpl.yaml", "concurrency.yaml", "on-demand.yaml", "consumers.yaml"}  # fmt: skip
     assert not scenario.warnings or path.name in fails, scenario.warnings
 
 
@@ -418,3 +418,55 @@ def test_more_shards_than_reserved_concurrency(good):
     assert warning.path == "account.other_functions"
     assert "they leave it 1 at times" in warning.message
     assert "2 shards may invoke the function at once" in warning.message
+
+
+def test_readers_that_want_more_than_a_shard_gives(good):
+    """aws:G3: 2 MiB a second of a shard for the mapping and three others, each of which reads all of 0.6 MB."""
+    text = good.replace("aws-2017", "aws-2026").replace("rate: 10/s", "rate: 600/s")
+    lines = [line for line in text.splitlines() if not line.startswith("stream:")]
+    consumers = ", ".join(f"{{name: c{number}, reads: 100%}}" for number in range(3))
+
+    def about_reads(stream):
+        found = parse("\n".join([*lines, f"stream: {stream}"])).warnings
+        return [each for each in found if "readers want" in each.message or "GetRecords calls" in each.message]
+
+    (warning,) = about_reads(f"{{shard_count: 1, consumers: [{consumers}]}}")
+    assert warning.path == "stream.consumers"
+    assert warning.message.startswith("the readers want 2.4 MB a second of each shard, which gives them 2.1 MB")
+    assert "2 by reads" in warning.help
+    assert about_reads(f"{{shard_count: 2, consumers: [{consumers}]}}") == []
+    assert about_reads(f"{{shard_count: 1, consumers: [{consumers.replace('100%', '80%')}]}}") == []
+    pushed = consumers.replace("{name: c2, reads: 100%}", "{name: c2, enhanced_fan_out: true}")
+    assert about_reads(f"{{shard_count: 1, consumers: [{pushed}]}}") == []
+    one = "{name: a, reads: 2 MiB}"
+    assert "2 by reads" not in str(about_reads(f"{{shard_count: 1, consumers: [{one}]}}"))
+
+
+def test_readers_that_call_more_often_than_a_shard_serves(good):
+    """aws:G1: the mapping calls once a second, another five times."""
+    text = good.replace("aws-2017", "aws-2026")
+    lines = [line for line in text.splitlines() if not line.startswith("stream:")]
+
+    def messages(interval):
+        stream = f"stream: {{shard_count: 1, consumers: [{{name: a, reads: 1 kB, poll_interval: {interval}}}]}}"
+        return [each.message for each in parse("\n".join([*lines, stream])).warnings]
+
+    assert any(
+        each.startswith("6 GetRecords calls a second come to each shard, which serves 5") for each in messages("200ms")
+    )
+    assert not any("GetRecords" in each for each in messages("250ms"))
+
+
+def test_a_split_that_the_run_does_not_see(good):
+    text = good.replace("aws-2017", "aws-2026")
+    lines = [line for line in text.splitlines() if not line.startswith("stream:")]
+
+    def told(at):
+        schedule = f"[{{at: 1m, update_shard_count: 2}}, {{at: {at}, update_shard_count: 4}}]"
+        stream = f"stream: {{shard_count: 1, reshard: {schedule}}}"
+        found = parse("\n".join([*lines, stream])).warnings
+        return [(each.path, each.message) for each in found if "this entry" in each.message]
+
+    message = "the run ends at 10m: it does not see an operation of this entry end"
+    assert told("570s") == [("stream.reshard[1].at", message)]
+    assert told("569s") == []
