@@ -108,7 +108,7 @@ class KplCaller(Caller):
     """One process with the library: an aggregate passes its shard's rate limit, then it is collected into a call."""
 
     def __init__(self, plan: KplPlan, latency: Latency, retries: Retries, weights: Weights, keys: int) -> None:
-        """*keys* is the number of keys that the source's rows may name."""
+        """*keys* is the number of keys that the source's rows may name; a trace names more as it is read."""
         super().__init__()
         self.plan, self.latency, self.retries, self.weights, self.keys = plan, latency, retries, weights, keys
         limited = plan.aggregates and plan.rate > 0 and retries.settings[0] != 0
@@ -163,6 +163,7 @@ class KplCaller(Caller):
         times, data, key, key_bytes = (
             np.ascontiguousarray(column) for column in (rows.time_us, rows.data_bytes, rows.key, rows.key_bytes)
         )
+        self.keys = max(self.keys, int(key.max(initial=-1)) + 1)
         ends, made_us, sizes = loop(times, data, key, key_bytes, plan, self.keys, until_us)
         done = ends[-1] if ends else 0
         if done < len(rows):

@@ -101,7 +101,7 @@ def build_one(layers: Layers, problems: Sequence[Problem] = ()) -> Scenario:
         more = [each for each in problems_of(error, document) if each.path not in reported]
         found += with_ranges(more, document, profile)
     if scenario is not None and not found:
-        found += check_writes(document, scenario)
+        found += check_writes(document, scenario, profile)
         found += check_on_demand(document, scenario) or [
             *check_resharding(document, scenario, profile),
             *check_autoscaling(document, scenario, profile),

@@ -12,14 +12,18 @@ from kinsim.units import format_size
 
 if TYPE_CHECKING:
     from kinsim.scenario.model import Scenario
+    from kinsim.scenario.profiles import Profile
 
 LIMITER = ("stream", "write_limiter")
 LARGEST = ("stream", "max_record_size")
 BURSTS = ("write_burst_bytes", "write_burst_records")
 
 
-def check_writes(document: Node, scenario: Scenario) -> list[Problem]:
-    """What a file says of bursts and record sizes that its limiter never grants."""
+def check_writes(document: Node, scenario: Scenario, profile: Profile) -> list[Problem]:
+    """What a file says of bursts and record sizes that its limiter never grants.
+
+    The profile's own largest record is no demand, also where a resolved file writes it down.
+    """
     stream, problems = scenario.stream, []
     if stream.limiter != TOKEN_BUCKET:
         limiter = "fixed_second" if stream.limiter == FIXED_SECOND else "none"
@@ -29,7 +33,9 @@ def check_writes(document: Node, scenario: Scenario) -> list[Problem]:
                 help = "remove it, or write write_limiter: token_bucket"
                 problems.append(problem_at(document, ("stream", name), message, help))
     largest, room = stream.max_record_size_bytes, stream.room_bytes
-    if largest is not None and room is not None and room < largest and _written(document, LARGEST):
+    default, node = profile.defaults.get("stream.max_record_size"), document.find(LARGEST)
+    is_default = default is not None and node is not None and node.value == default.value
+    if largest is not None and room is not None and room < largest and _written(document, LARGEST) and not is_default:
         problems.append(problem_at(document, LARGEST, *_never_fits(document, stream.limiter, largest, room)))
     return problems
 

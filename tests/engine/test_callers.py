@@ -449,3 +449,17 @@ def test_a_drained_run_leaves_nothing_in_a_producer(producer, keys):
 def test_a_drained_run_does_not_wait_for_ever_for_a_call():
     with pytest.raises(ConfigError, match="sent again for ever"):
         run(together(1), WHOLE, run={"until": "drained"})
+
+
+def test_keys_of_a_trace_are_aggregated_as_they_are_read(tmp_path):
+    """The library learns the keys of a trace row by row: 40 of them share aggregates with a table of their own."""
+    rows = "".join(f"{number / 100},key-{number % 40}\n" for number in range(400))
+    (tmp_path / "rows.csv").write_text(f"t,k\n{rows}", encoding="utf-8")
+    result = parse(
+        "{kinsim: 1, name: t, profile: aws-2026, run: {duration: 1m, replications: 1}, "
+        "workload: {arrivals: {model: trace, file: rows.csv, format: csv, time: t, key: k}, record_size: 100 B}, "
+        "producer: {model: kpl}, stream: {shard_count: 2}, function: {duration: 1ms}}",
+        base_dir=tmp_path,
+    ).run()
+    assert result["processed_records"]["sum"] == result["offered_records"]["sum"] < 200
+    assert result["end_to_end_latency_s"]["count"] == 400

@@ -123,3 +123,11 @@ def test_what_fits_the_stream_and_no_event_is_warned_of(size, warned):
     """aws:E8, E33."""
     found = parse(text("max_record_size: 10 MiB", size=size)).warnings
     assert any("it can never be processed" in each.message for each in found) is warned
+
+
+@pytest.mark.parametrize("profile", ["aws-2017", "aws-2026"])
+def test_a_resolved_file_with_a_small_write_limit_loads_again(profile):
+    """The profile's largest record stands there with all other defaults, and asks for nothing."""
+    scenario = parse(text("write_limit_bytes: 50 kB", profile))
+    assert "max_record_size: 1 MiB" in scenario.to_yaml()
+    assert parse(scenario.to_yaml()) == scenario
