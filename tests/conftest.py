@@ -34,11 +34,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if needs_traces and config.getoption("--traces") is None else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no worker is left with them while the others have nothing to do."""
-    items.sort(key=lambda item: "theory" not in item.path.parts)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("--traces") is None:
         files = len(list(TRACES.glob("test_*.py")))
